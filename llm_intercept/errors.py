@@ -1,0 +1,88 @@
+"""The exceptions of this package, and the refusals that a client can be answered with.
+
+    InterceptError                 anything we raise on purpose
+      ConfigError                  settings or arguments are wrong; the text says what to change
+      NotFound                     a named thing (project, token, credential, provider) does not exist
+      Conflict                     it exists already, or is in a state that forbids the change
+      StoreError                   a database cannot be opened, migrated or written
+
+A `Refusal` is a value, not an exception: gates return it, dialects give it the shape of a
+provider's own error (`wire/dialects/*.refusal`), and the row records its `code`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+class InterceptError(Exception):
+    """Base of everything raised on purpose; `str(error)` is a sentence for a person."""
+
+
+class ConfigError(InterceptError):
+    """Settings or arguments are wrong."""
+
+
+class NotFound(InterceptError):
+    """A named thing does not exist."""
+
+
+class Conflict(InterceptError):
+    """It exists already, or its state forbids the change."""
+
+
+class StoreError(InterceptError):
+    """A database cannot be opened, migrated or written."""
+
+
+type RefusalKind = Literal[
+    "invalid_request",  # 400
+    "authentication",  # 401
+    "budget",  # 402-like, worded by the dialect
+    "permission",  # 403
+    "not_found",  # 404
+    "timeout",  # 408 / 504
+    "too_large",  # 413
+    "upgrade_required",  # 426, the client falls back from WebSocket to HTTP
+    "rate_limit",  # 429
+    "internal",  # 500
+    "upstream",  # 502
+    "unavailable",  # 503
+]
+
+STATUS_OF: dict[RefusalKind, int] = {
+    "invalid_request": 400,
+    "authentication": 401,
+    "budget": 429,
+    "permission": 403,
+    "not_found": 404,
+    "timeout": 504,
+    "too_large": 413,
+    "upgrade_required": 426,
+    "rate_limit": 429,
+    "internal": 500,
+    "upstream": 502,
+    "unavailable": 503,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call is not served: `kind` selects status and error type, `code` is stable and machine-readable."""
+
+    kind: RefusalKind
+    code: str
+    message: str
+    retry_after: float | None = None
+
+    @property
+    def status(self) -> int:
+        return STATUS_OF[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole HTTP answer made by us: header names and values as sent, body not content-encoded."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes

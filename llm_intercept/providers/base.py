@@ -1,0 +1,102 @@
+"""What a provider is: where its traffic goes, how its paths read, and how a credential is put on a request.
+
+A provider's file holds data (`PROVIDER = Provider(...)`) and at most a few small functions for what
+data cannot say. It names dialects by string and never imports one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import SecretStr
+
+type Headers = list[tuple[str, str]]
+"""Header fields in wire order with their case; names are compared case-insensitively."""
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """The request as it will be sent; credentials change it in place.
+
+    `path` is the request target with its query; `body` is None while it streams through unseen.
+    `changes` names what a credential or rewrite altered beyond the credential itself.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+    headers: Headers
+    body: bytes | None
+    changes: list[str] = field(default_factory=list)
+
+    def header(self, name: str) -> str | None:
+        wanted = name.lower()
+        return next((v for k, v in self.headers if k.lower() == wanted), None)
+
+    def set_header(self, name: str, value: str) -> None:
+        """Replaces the value in place, keeping position and the client's spelling; appends if absent."""
+        wanted = name.lower()
+        for i, (k, _) in enumerate(self.headers):
+            if k.lower() == wanted:
+                self.headers[i] = (k, value)
+                self.headers[i + 1 :] = [h for h in self.headers[i + 1 :] if h[0].lower() != wanted]
+                return
+        self.headers.append((name, value))
+
+    def drop_header(self, *names: str) -> None:
+        gone = {n.lower() for n in names}
+        self.headers[:] = [h for h in self.headers if h[0].lower() not in gone]
+
+
+class CredentialScheme(Protocol):
+    """Puts a secret on an outgoing request. `now` is Unix seconds (signatures carry a time)."""
+
+    def __call__(self, request: Outgoing, secret: SecretStr, now: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One kind of path of a provider's API.
+
+    `path` is a regular expression matched against the whole path without query; a group `model`
+    gives the model, if the path carries it (percent-decoded by the reader). `stream` says where a
+    request asks for a stream: in the body's `stream` field, always by path, or never.
+    """
+
+    path: re.Pattern[str]
+    operation: str
+    dialect: str
+    stream: str = "never"  # "body" | "path" | "never"
+    methods: tuple[str, ...] = ("POST",)
+    upload: bool = False  # bodies may be large files and are streamed through, never parsed
+    inject_usage: bool = False  # `stream_options.include_usage` may be asked for on streams
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A destination for LLM traffic.
+
+    `hosts` are exact names or patterns with `*` for one DNS label part; `base_url` is where base-URL
+    clients go and where a bare `/{name}/...` prefix leads (None: the credential must say).
+    `ca_names` are the DNS names our root may sign for (exact names or a provider-owned domain,
+    never a whole cloud). `not_inference` are paths that pass untouched and unrecorded.
+    `price_provider` is the id that genai-prices knows it by. `env` is the usual variable of the key.
+    """
+
+    name: str
+    title: str
+    dialect: str
+    hosts: tuple[str, ...]
+    base_url: str | None
+    endpoints: tuple[Endpoint, ...]
+    credential: CredentialScheme
+    ca_names: tuple[str, ...] = ()
+    not_inference: tuple[re.Pattern[str], ...] = ()
+    price_provider: str | None = None
+    env: str | None = None
+    key_optional: bool = False  # local servers: no credential is needed
+    host_for: Callable[[str, Mapping[str, str]], str | None] | None = None
+    """(path, client headers) -> host for base-URL clients whose host depends on the path (regions, locations)."""

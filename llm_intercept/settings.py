@@ -1,0 +1,119 @@
+"""The one settings model: what an operator writes down, in `config.toml` or as `LLM_INTERCEPT_...` variables.
+
+What a command changes (projects, tokens, credentials) is rows in `control.db`, not settings.
+Precedence: environment > config.toml > defaults. Nested names are joined by two underscores:
+`LLM_INTERCEPT_CAPTURE__BODIES=errors`.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DashboardSettings(Section):
+    """The Datasette process."""
+
+    host: str = Field("127.0.0.1", description="address the dashboard listens on")
+    port: int = Field(8001, description="port of the dashboard", ge=1, le=65535)
+    session_hours: int = Field(24 * 14, description="how long a login lasts", ge=1)
+
+
+class UsageSettings(Section):
+    """How token usage is obtained."""
+
+    inject: bool = Field(
+        True, description="ask OpenAI-style streams for their usage when the client did not, and hide the extra chunk again"
+    )
+
+
+class CaptureSettings(Section):
+    """Storing bodies in bodies.db."""
+
+    bodies: Literal["none", "errors", "all"] = Field("none", description="which bodies to keep; a project can say otherwise")
+    max_bytes: int = Field(1_000_000, description="cap for each body, in bytes", ge=1024)
+    retention_days: int = Field(30, description="captured bodies older than this are deleted", ge=1)
+    redact: list[str] = Field(default_factory=list, description="regular expressions whose matches are replaced before storing")
+
+
+class LimitsSettings(Section):
+    """Bounds that protect the proxy itself."""
+
+    max_body_bytes: int = Field(64_000_000, description="largest request body that is read into memory; larger ones get 413", ge=1)
+    stream_over_bytes: int = Field(8_000_000, description="bodies of files and audio over this size stream through unseen", ge=1)
+
+
+class TimeoutSettings(Section):
+    """Seconds. Zero switches one off."""
+
+    connect: float = Field(15.0, description="connecting to a provider", ge=0)
+    first_byte: float = Field(600.0, description="from the request to the first byte of the answer", ge=0)
+
+
+class LogSettings(Section):
+    """Structured JSONL logs under the home's `logs/`."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level that is written")
+    max_mb: int = Field(10, description="size at which the file is rotated", ge=1)
+    backups: int = Field(5, description="rotated files that are kept", ge=0)
+    requests: bool = Field(True, description="one line for each exchange")
+
+
+class PriceOverride(Section):
+    """Prices in USD per million tokens, used instead of genai-prices for models that match."""
+
+    model: str = Field(description="model id or glob, as the provider names it")
+    provider: str = Field("*", description="provider name or glob")
+    since: str = Field("", description="first day (YYYY-MM-DD, UTC) this price applies; empty: always")
+    input: Decimal = Field(description="per million input tokens")
+    output: Decimal = Field(Decimal(0), description="per million output tokens")
+    cache_read: Decimal | None = Field(None, description="per million tokens read from a cache; default: as input")
+    cache_write: Decimal | None = Field(None, description="per million tokens written to a cache; default: as input")
+    cache_write_1h: Decimal | None = Field(None, description="the same for one-hour cache writes; default: as cache_write")
+
+
+class ProviderSettings(Section):
+    """A change to a built-in provider, or a whole new one (then `dialect` and `base_url` are needed)."""
+
+    dialect: Literal["openai", "anthropic"] | None = Field(None, description="for a new provider: which API it is compatible with")
+    base_url: str | None = Field(None, description="where its traffic goes")
+    hosts: list[str] = Field(default_factory=list, description="further host names to intercept; the base URL's host is included")
+    key_env: str | None = Field(None, description="environment variable that holds its key")
+    title: str | None = Field(None, description="name for people")
+    key_optional: bool = Field(False, description="the server needs no key")
+    price_provider: str | None = Field(None, description="the id genai-prices knows it by")
+    verify_tls: bool = Field(True, description="check the server's certificate")
+
+
+class SimSettings(Section):
+    """The built-in simulator behind the provider name `sim`."""
+
+    latency_ms: float = Field(20.0, description="time to the first token", ge=0)
+    tokens_per_second: float = Field(200.0, description="pace of streams; 0: as fast as possible", ge=0)
+    error_rate: float = Field(0.0, description="share of calls that fail with 429 or 500", ge=0, le=1)
+    cut_rate: float = Field(0.0, description="share of streams that are cut half-way", ge=0, le=1)
+    seed: int | None = Field(None, description="makes errors and texts repeatable")
+
+
+class Settings(Section):
+    """Everything that can be configured; `llm-intercept config show` prints it with the source of each value."""
+
+    host: str = Field("127.0.0.1", description="address the proxy listens on")
+    port: int = Field(8080, description="port of the proxy", ge=1, le=65535)
+    auth: Literal["open", "required"] = Field(
+        "open", description="`open` also lets a client's own provider key through; forced to `required` off loopback"
+    )
+    upstream_ca: str | None = Field(None, description="PEM file trusted for providers in addition to the public roots")
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
+    usage: UsageSettings = Field(default_factory=UsageSettings)
+    capture: CaptureSettings = Field(default_factory=CaptureSettings)
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    sim: SimSettings = Field(default_factory=SimSettings)
+    prices: list[PriceOverride] = Field(default_factory=list)
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict)

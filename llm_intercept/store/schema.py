@@ -1,0 +1,156 @@
+"""The schema of each database, as append-only lists of migrations.
+
+A migration is (name, SQL script); applied names are kept in the table `migrations` of the same
+file (`store/migrate.py`). Never edit one that has been released: append.
+"""
+
+USAGE: tuple[tuple[str, str], ...] = (
+    (
+        "m001_initial",
+        """
+        CREATE TABLE requests (
+            id INTEGER PRIMARY KEY,              -- epoch microseconds, bumped on collision
+            ts TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', id / 1000000.0, 'unixepoch')) VIRTUAL,
+            request_id TEXT NOT NULL UNIQUE,
+            project TEXT NOT NULL, token TEXT NOT NULL, user TEXT NOT NULL,
+            session_id TEXT NOT NULL, client TEXT NOT NULL, client_ip TEXT NOT NULL,
+            entry TEXT NOT NULL, provider TEXT NOT NULL, host TEXT NOT NULL,
+            method TEXT NOT NULL, path TEXT NOT NULL,
+            dialect TEXT NOT NULL, operation TEXT NOT NULL,
+            model_requested TEXT NOT NULL, model TEXT NOT NULL,
+            stream INTEGER NOT NULL,
+            status INTEGER, outcome TEXT NOT NULL,
+            error_type TEXT NOT NULL, error_message TEXT NOT NULL, finish_reason TEXT NOT NULL,
+            input_tokens INTEGER, output_tokens INTEGER,
+            cache_read_tokens INTEGER, cache_write_tokens INTEGER, cache_write_1h_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            usage_source TEXT NOT NULL,
+            cost_nanos INTEGER, priced INTEGER NOT NULL, price_source TEXT NOT NULL,
+            duration_ms REAL, ttfb_ms REAL, ttft_ms REAL, tokens_per_second REAL, overhead_ms REAL,
+            request_bytes INTEGER NOT NULL, response_bytes INTEGER NOT NULL,
+            request_sha256 TEXT NOT NULL, upstream_sha256 TEXT NOT NULL,
+            changes TEXT NOT NULL, warnings TEXT NOT NULL,
+            attempts INTEGER NOT NULL, credential TEXT NOT NULL, response_id TEXT NOT NULL,
+            phases TEXT NOT NULL, simulated INTEGER NOT NULL
+        );
+        -- The primary key is the time, so every one-column index is ordered by time as well.
+        CREATE INDEX requests_project ON requests(project);
+        CREATE INDEX requests_token ON requests(token);
+        CREATE INDEX requests_model ON requests(model);
+        CREATE INDEX requests_session ON requests(session_id) WHERE session_id <> '';
+        CREATE INDEX requests_errors ON requests(id) WHERE status >= 400;
+        CREATE INDEX requests_outcome ON requests(outcome);
+
+        CREATE TABLE attempts (
+            request_id INTEGER NOT NULL REFERENCES requests(id),
+            number INTEGER NOT NULL,
+            provider TEXT NOT NULL, host TEXT NOT NULL, credential TEXT NOT NULL,
+            status INTEGER, outcome TEXT NOT NULL, error_message TEXT NOT NULL,
+            started_us INTEGER NOT NULL, connect_ms REAL, ttfb_ms REAL, duration_ms REAL,
+            PRIMARY KEY (request_id, number)
+        ) WITHOUT ROWID;
+
+        -- Latency histograms: `duration_N` counts the calls whose duration falls into bucket N of
+        -- store/rollup.py (LATENCY_BOUNDS_MS), `ttft_N` the same for the time to the first token.
+        CREATE TABLE usage_hour (
+            bucket TEXT NOT NULL,                -- '2026-11-20T07' (UTC)
+            project TEXT NOT NULL, token TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+            requests INTEGER NOT NULL DEFAULT 0, errors INTEGER NOT NULL DEFAULT 0,
+            streams INTEGER NOT NULL DEFAULT 0, unpriced INTEGER NOT NULL DEFAULT 0,
+            input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0, cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+            cost_nanos INTEGER NOT NULL DEFAULT 0,
+            duration_ms_sum REAL NOT NULL DEFAULT 0, duration_count INTEGER NOT NULL DEFAULT 0,
+            ttft_ms_sum REAL NOT NULL DEFAULT 0, ttft_count INTEGER NOT NULL DEFAULT 0,
+            {histograms},
+            PRIMARY KEY (bucket, project, token, provider, model)
+        ) WITHOUT ROWID;
+        CREATE TABLE usage_day (
+            bucket TEXT NOT NULL,                -- '2026-11-20' (UTC)
+            project TEXT NOT NULL, token TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+            requests INTEGER NOT NULL DEFAULT 0, errors INTEGER NOT NULL DEFAULT 0,
+            streams INTEGER NOT NULL DEFAULT 0, unpriced INTEGER NOT NULL DEFAULT 0,
+            input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0, cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+            cost_nanos INTEGER NOT NULL DEFAULT 0,
+            duration_ms_sum REAL NOT NULL DEFAULT 0, duration_count INTEGER NOT NULL DEFAULT 0,
+            ttft_ms_sum REAL NOT NULL DEFAULT 0, ttft_count INTEGER NOT NULL DEFAULT 0,
+            {histograms},
+            PRIMARY KEY (bucket, project, token, provider, model)
+        ) WITHOUT ROWID;
+        """.replace(
+            "{histograms}",
+            ", ".join(f"{kind}_{n} INTEGER NOT NULL DEFAULT 0" for kind in ("duration", "ttft") for n in range(16)),
+        ),
+    ),
+)
+
+CONTROL: tuple[tuple[str, str], ...] = (
+    (
+        "m001_initial",
+        """
+        CREATE TABLE projects (
+            id TEXT PRIMARY KEY,                 -- 'prj_...'
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            capture TEXT,                        -- none | errors | all; NULL: as in settings
+            created_at TEXT NOT NULL,
+            active INTEGER NOT NULL DEFAULT 1
+        );
+        CREATE TABLE tokens (
+            id TEXT PRIMARY KEY,                 -- 'tok_...'
+            project_id TEXT NOT NULL REFERENCES projects(id),
+            name TEXT NOT NULL,
+            user TEXT NOT NULL DEFAULT '',
+            kind TEXT NOT NULL DEFAULT 'bearer', -- bearer | aws
+            digest BLOB NOT NULL UNIQUE,         -- HMAC-SHA256 of the token; of the access key id for aws
+            hint TEXT NOT NULL,                  -- 'lli_ab...wxyz', for people to recognise it by
+            secret BLOB,                         -- aws only: the secret key, encrypted (SigV4 needs it back)
+            created_at TEXT NOT NULL,
+            expires_at TEXT,
+            revoked_at TEXT,
+            UNIQUE (project_id, name)
+        );
+        CREATE TABLE credentials (
+            id TEXT PRIMARY KEY,                 -- 'cred_...'
+            provider TEXT NOT NULL,
+            name TEXT NOT NULL,
+            secret BLOB NOT NULL,                -- encrypted
+            hint TEXT NOT NULL,                  -- 'sk-...last4'
+            base_url TEXT,
+            created_at TEXT NOT NULL,
+            enabled INTEGER NOT NULL DEFAULT 1,
+            UNIQUE (provider, name)
+        );
+        CREATE TABLE login_links (
+            digest BLOB PRIMARY KEY,
+            created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+        );
+        CREATE TABLE sessions (
+            digest BLOB PRIMARY KEY,
+            actor TEXT NOT NULL, role TEXT NOT NULL,
+            created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL,
+            user_agent TEXT NOT NULL DEFAULT '', client_ip TEXT NOT NULL DEFAULT ''
+        );
+        """,
+    ),
+)
+
+BODIES: tuple[tuple[str, str], ...] = (
+    (
+        "m001_initial",
+        """
+        CREATE TABLE bodies (
+            request_id INTEGER NOT NULL,         -- requests.id
+            side TEXT NOT NULL,                  -- request | response
+            content_type TEXT NOT NULL,
+            size INTEGER NOT NULL,               -- bytes before the cap and compression
+            truncated INTEGER NOT NULL,
+            codec TEXT NOT NULL,                 -- zlib
+            content BLOB NOT NULL,
+            PRIMARY KEY (request_id, side)
+        ) WITHOUT ROWID;
+        """,
+    ),
+)
