@@ -1,0 +1,109 @@
+"""The file of roots that clients are told to trust: the machine's own, ours, and ours of before.
+
+Variables such as SSL_CERT_FILE *replace* a client's roots, so the file must hold the public ones
+too, and those of a company proxy if the user's environment names some. Making roots is `ca.py`.
+"""
+
+import hashlib
+import json
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import certifi
+
+from llm_intercept import ca
+
+NAME = "bundle.pem"
+
+# The first that exists is taken: Debian, Fedora, SUSE, Alpine and macOS, Homebrew.
+SYSTEM_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/opt/homebrew/etc/ca-certificates/cert.pem",
+)
+_HEADER = "# llm-intercept bundle "
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+
+
+def path(certs_dir: Path) -> Path:
+    return certs_dir / NAME
+
+
+def ensure(certs_dir: Path, environ: Mapping[str, str], now: float) -> Path:
+    """The bundle's path; it is written again when a root or a file that it was made from has changed."""
+    target = path(certs_dir)
+    files = _sources(target, environ)
+    ours = _ours(certs_dir, now)
+    header = _header(files, ours)
+    if _first_line(target) != header:
+        blocks = _distinct([*ours, *(block for file in files for block in _blocks(file)), *_windows(files)])
+        ca.write_file(target, header.encode() + b"\n" + b"\n".join(blocks) + b"\n", 0o644)
+    return target
+
+
+def _ours(certs_dir: Path, now: float) -> list[bytes]:
+    current = ca.load(certs_dir)
+    roots = [*([current] if current else []), *ca.previous(certs_dir, now)]
+    return [root.pem().strip().encode("ascii") for root in roots]
+
+
+def _sources(target: Path, environ: Mapping[str, str]) -> list[Path]:
+    """certifi's roots, the system's, and those the user's environment names."""
+    system = next((Path(name) for name in SYSTEM_FILES if Path(name).is_file()), None)
+    files = [Path(certifi.where()), system, _named(target, environ)]
+    return list(dict.fromkeys(file for file in files if file is not None and file.is_file()))
+
+
+def _named(target: Path, environ: Mapping[str, str]) -> Path | None:
+    """The user's SSL_CERT_FILE; inside our own environment, the one that the bundle was made with."""
+    value = environ.get("SSL_CERT_FILE", "")
+    if not value:
+        return None
+    named = Path(value).expanduser()
+    if named.resolve() != target.resolve():
+        return named
+    files = _recorded(target)
+    return Path(files[-1]) if files else None
+
+
+def _header(files: Iterable[Path], ours: Iterable[bytes]) -> str:
+    stamps = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    digest = hashlib.sha256(json.dumps(stamps).encode() + b"".join(ours)).hexdigest()
+    return _HEADER + json.dumps({"digest": digest, "files": [name for name, _, _ in stamps]})
+
+
+def _first_line(target: Path) -> str:
+    try:
+        with target.open(encoding="ascii") as file:
+            return file.readline().rstrip("\n")
+    except FileNotFoundError:
+        return ""
+
+
+def _recorded(target: Path) -> list[str]:
+    line = _first_line(target)
+    if not line.startswith(_HEADER):
+        return []
+    files: list[str] = json.loads(line.removeprefix(_HEADER))["files"]
+    return files
+
+
+def _blocks(file: Path) -> list[bytes]:
+    return [found.group() for found in _BLOCK.finditer(file.read_bytes())]
+
+
+def _windows(files: list[Path]) -> Iterator[bytes]:
+    """Where roots are not in a file, what OpenSSL gets from the system."""
+    if len(files) > 1:
+        return
+    for root in ssl.create_default_context().get_ca_certs(binary_form=True):
+        yield ssl.DER_cert_to_PEM_cert(root).strip().encode("ascii")
+
+
+def _distinct(blocks: Iterable[bytes]) -> list[bytes]:
+    """Each root once, however its base64 is wrapped."""
+    return list({b"".join(block.split()): block for block in blocks}.values())
