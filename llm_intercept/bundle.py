@@ -14,6 +14,7 @@ from pathlib import Path
 import certifi
 
 from llm_intercept import ca
+from llm_intercept.environment import BUNDLE
 
 NAME = "bundle.pem"
 
@@ -40,7 +41,9 @@ def ensure(certs_dir: Path, environ: Mapping[str, str], now: float) -> Path:
     ours = _ours(certs_dir, now)
     header = _header(files, ours)
     if _first_line(target) != header:
-        blocks = _distinct([*ours, *(block for file in files for block in _blocks(file)), *_windows(files)])
+        blocks = _distinct(
+            [*ours, *(block for file in files for block in _blocks(file)), *_from_system(files)]
+        )
         ca.write_file(target, header.encode() + b"\n" + b"\n".join(blocks) + b"\n", 0o644)
     return target
 
@@ -54,20 +57,17 @@ def _ours(certs_dir: Path, now: float) -> list[bytes]:
 def _sources(target: Path, environ: Mapping[str, str]) -> list[Path]:
     """certifi's roots, the system's, and those the user's environment names."""
     system = next((Path(name) for name in SYSTEM_FILES if Path(name).is_file()), None)
-    files = [Path(certifi.where()), system, _named(target, environ)]
-    return list(dict.fromkeys(file for file in files if file is not None and file.is_file()))
+    files = [Path(certifi.where()), *([system] if system else []), *_named(target, environ)]
+    return list(dict.fromkeys(file for file in files if file.is_file()))
 
 
-def _named(target: Path, environ: Mapping[str, str]) -> Path | None:
-    """The user's SSL_CERT_FILE; inside our own environment, the one that the bundle was made with."""
-    value = environ.get("SSL_CERT_FILE", "")
-    if not value:
-        return None
-    named = Path(value).expanduser()
-    if named.resolve() != target.resolve():
-        return named
-    files = _recorded(target)
-    return Path(files[-1]) if files else None
+def _named(target: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """The files of the variables that we replace; inside our own environment, what the bundle was made of."""
+    for value in dict.fromkeys(environ.get(name, "") for name in BUNDLE):
+        if value and Path(value).expanduser().resolve() != target.resolve():
+            yield Path(value).expanduser()
+        elif value:
+            yield from _recorded(target)
 
 
 def _header(files: Iterable[Path], ours: Iterable[bytes]) -> str:
@@ -84,19 +84,18 @@ def _first_line(target: Path) -> str:
         return ""
 
 
-def _recorded(target: Path) -> list[str]:
+def _recorded(target: Path) -> list[Path]:
     line = _first_line(target)
     if not line.startswith(_HEADER):
         return []
-    files: list[str] = json.loads(line.removeprefix(_HEADER))["files"]
-    return files
+    return [Path(name) for name in json.loads(line.removeprefix(_HEADER))["files"]]
 
 
 def _blocks(file: Path) -> list[bytes]:
     return [found.group() for found in _BLOCK.finditer(file.read_bytes())]
 
 
-def _windows(files: list[Path]) -> Iterator[bytes]:
+def _from_system(files: list[Path]) -> Iterator[bytes]:
     """Where roots are not in a file, what OpenSSL gets from the system."""
     if len(files) > 1:
         return

@@ -123,8 +123,8 @@ def test_variables_and_file_meet_in_one_table(tmp_path: Path) -> None:
         (
             "",
             {"LLM_INTERCEPT_CAPTURE__BODIES": "some"},
-            "environment LLM_INTERCEPT_CAPTURE__BODIES: `capture.bodies` should be 'none', 'errors' or 'all'; "
-            "it is 'some'",
+            "environment LLM_INTERCEPT_CAPTURE__BODIES: "
+            "`capture.bodies` should be 'none', 'errors' or 'all'; it is 'some'",
         ),
         (
             "",
