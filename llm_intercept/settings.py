@@ -97,6 +97,8 @@ class SimSettings(Section):
     error_rate: float = Field(0.0, description="share of calls that fail with 429 or 500", ge=0, le=1)
     cut_rate: float = Field(0.0, description="share of streams that are cut half-way", ge=0, le=1)
     seed: int | None = Field(None, description="makes errors and texts repeatable")
+    record: int = Field(100, description="requests that are remembered for /__sim/requests", ge=0)
+    record_bytes: int = Field(262_144, description="bytes of each remembered body", ge=0)
 
 
 class Settings(Section):
