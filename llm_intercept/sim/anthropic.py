@@ -23,6 +23,11 @@ from llm_intercept.sim.prompt import (
 from llm_intercept.sim.serve import Call, Headers, Stamp, Surface
 from llm_intercept.sim.tokens import count, pieces, weigh, weigh_messages
 
+_EMPTY: dict[str, Json] = {
+    "text": {"text": ""},
+    "thinking": {"thinking": "", "signature": ""},
+    "tool_use": {"input": {}},
+}
 _FINISH = {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use", "stop_sequence": "stop_sequence"}
 
 
@@ -154,8 +159,7 @@ def _last_usage(counts: Counts) -> Json:
 
 
 def _opened(block: Json) -> Json:
-    empty = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
-    return {**block, **empty[block["type"]]}
+    return {**block, **_EMPTY[block["type"]]}
 
 
 def _deltas(block: Json) -> Iterator[tuple[Json, int]]:

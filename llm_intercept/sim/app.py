@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from llm_intercept.settings import SimSettings
-from llm_intercept.sim import anthropic, inspect, openai_chat, openai_responses
+from llm_intercept.sim import anthropic, inspection, openai_chat, openai_responses
 from llm_intercept.sim.errors import ErrorShape, anthropic_error, openai_error
 from llm_intercept.sim.fate import Failure
 from llm_intercept.sim.serve import SIMULATOR, BadRequest, Call, Simulator, Surface, generate, refuse
@@ -18,7 +18,7 @@ def create_app(settings: SimSettings) -> web.Application:
     """The simulator as an aiohttp application."""
     app = web.Application()
     app[SIMULATOR] = Simulator(settings)
-    app.add_routes(inspect.ROUTES)
+    app.add_routes(inspection.ROUTES)
     for method, path, answer, shape in _routes():
         app.router.add_route(method, path, _handler(answer, shape))
     return app

@@ -1,4 +1,4 @@
-"""Azure OpenAI: the same chat completions with content filter results, and a first chunk that is only those."""
+"""Azure OpenAI: chat completions with content filter results, and a first chunk of only those."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,8 @@ from llm_intercept.sim.frames import Frame, sse
 from llm_intercept.sim.prompt import Json, Prompt
 from llm_intercept.sim.serve import Call, Headers, Stamp, Surface
 
-_SAFE: Json = {
-    k: {"filtered": False, "severity": "safe"} for k in ("hate", "self_harm", "sexual", "violence")
-}
+_KINDS = ("hate", "self_harm", "sexual", "violence")
+_SAFE: Json = {kind: {"filtered": False, "severity": "safe"} for kind in _KINDS}
 _PROMPT_FILTER = [{"prompt_index": 0, "content_filter_results": _SAFE}]
 
 

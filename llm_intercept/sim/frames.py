@@ -37,7 +37,7 @@ def line(payload: Any, tokens: int = 0) -> Frame:
 
 
 def aws_event(kind: str, payload: dict[str, Any], tokens: int = 0) -> Frame:
-    """A message of AWS's event stream encoding, with the padding key `p` that Bedrock adds to each payload."""
+    """A message of AWS's event stream encoding, with the padding `p` that Bedrock adds to each payload."""
     padding = _PADDING[: 1 + crc32(orjson.dumps(payload)) % len(_PADDING)]
     body = orjson.dumps({**payload, "p": padding})
     return Frame(_message({":event-type": kind, ":message-type": "event"}, body), tokens)

@@ -10,9 +10,8 @@ ROUTES = web.RouteTableDef()
 
 @ROUTES.get("/__sim/health")
 async def health(request: web.Request) -> web.Response:
-    return web.json_response(
-        {"status": "ok", "models": {f"sim/{name}": text for name, text in MODELS.items()}}
-    )
+    models = {f"sim/{name}": text for name, text in MODELS.items()}
+    return web.json_response({"status": "ok", "models": models})
 
 
 @ROUTES.get("/__sim/requests")

@@ -25,21 +25,17 @@ from llm_intercept.sim.tokens import pieces, weigh, weigh_messages
 type Event = tuple[str, Json, int]
 """(event type, payload without type and sequence number, tokens)."""
 
-_ECHOED = [
-    "instructions",
-    "max_output_tokens",
-    "metadata",
-    "parallel_tool_calls",
-    "previous_response_id",
-    "prompt_cache_key",
-    "service_tier",
-    "store",
-    "temperature",
-    "tool_choice",
-    "top_p",
-    "truncation",
-    "user",
-]
+# fmt: off
+_ECHOED = (
+    "instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "previous_response_id",
+    "prompt_cache_key", "service_tier", "store", "temperature", "tool_choice", "top_p", "truncation", "user",
+)
+# fmt: on
+_EMPTY: dict[str, Json] = {
+    "reasoning": {"summary": []},
+    "function_call": {"arguments": ""},
+    "message": {"content": []},
+}
 
 
 def read(call: Call, body: Json) -> Prompt:
@@ -180,9 +176,8 @@ class _Item:
 
     def events(self) -> Iterator[Event]:
         kind = self.item["type"]
-        empty = {"reasoning": {"summary": []}, "function_call": {"arguments": ""}, "message": {"content": []}}
         status = {} if kind == "reasoning" else {"status": "in_progress"}
-        yield "response.output_item.added", self._at(item={**self.item, **empty[kind], **status}), 0
+        yield "response.output_item.added", self._at(item={**self.item, **_EMPTY[kind], **status}), 0
         match kind:
             case "reasoning":
                 yield from self._summary()

@@ -1,4 +1,4 @@
-"""One call from its request to its last byte: fate, delay, answer, framing and encoding, for every surface."""
+"""One call from its request to its last byte: fate, delay, answer, framing and encoding, for every API."""
 
 import asyncio
 import time

@@ -40,9 +40,9 @@ _SILENT = frozenset(
         "media_type",
         "format",
         "title",
-        "internal_chat_message_metadata_passthrough",
         "strict",
         "phase",
+        "internal_chat_message_metadata_passthrough",
     ]
 )
 _MEDIA = frozenset(
