@@ -23,7 +23,16 @@ type Outcome = Literal[
 
 # Outcomes that count as an error in rollups, metrics and pages.
 ERROR_OUTCOMES = frozenset(
-    ("client_error", "provider_error", "refused", "connect_failed", "timeout", "upstream_cut", "internal_error", "interrupted")
+    (
+        "client_error",
+        "provider_error",
+        "refused",
+        "connect_failed",
+        "timeout",
+        "upstream_cut",
+        "internal_error",
+        "interrupted",
+    )
 )
 
 

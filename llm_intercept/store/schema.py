@@ -82,7 +82,9 @@ USAGE: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """.replace(
             "{histograms}",
-            ", ".join(f"{kind}_{n} INTEGER NOT NULL DEFAULT 0" for kind in ("duration", "ttft") for n in range(16)),
+            ", ".join(
+                f"{kind}_{n} INTEGER NOT NULL DEFAULT 0" for kind in ("duration", "ttft") for n in range(16)
+            ),
         ),
     ),
 )
@@ -132,6 +134,15 @@ CONTROL: tuple[tuple[str, str], ...] = (
             actor TEXT NOT NULL, role TEXT NOT NULL,
             created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL,
             user_agent TEXT NOT NULL DEFAULT '', client_ip TEXT NOT NULL DEFAULT ''
+        );
+        """,
+    ),
+    (
+        "m002_key_check",
+        """
+        CREATE TABLE key_check (                 -- tells a wrong secret.key at once
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            digest BLOB NOT NULL
         );
         """,
     ),

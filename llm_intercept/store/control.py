@@ -1,0 +1,142 @@
+"""`control.db` as the proxy sees it: a snapshot in memory, never older than anybody's last commit.
+
+`refresh()` costs microseconds while nothing has changed, so it runs before every call: what another
+process revokes is refused by the very next one. What commands change lies in the modules of the tables.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from llm_intercept.errors import StoreError
+from llm_intercept.exchange import Principal
+from llm_intercept.policy.tokens import (
+    IssuedToken,
+    Mistyped,
+    TokenState,
+    Unknown,
+    fingerprint,
+    judge,
+    parse,
+)
+from llm_intercept.store.credentials import Credentials, SealedCredential, StoredCredential
+from llm_intercept.store.database import Database
+from llm_intercept.store.migrate import connect
+from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
+from llm_intercept.store.sessions import Sessions
+from llm_intercept.store.tokens import Tokens
+from llm_intercept.vault import Vault
+
+_KEY_CHECK = "llm-intercept key check"
+
+
+class Control:
+    """One connection to `control.db`. Commands use `projects`, `tokens`, `credentials` and `sessions`."""
+
+    def __init__(
+        self,
+        path: Path,
+        vault: Vault,
+        *,
+        clock: Callable[[], float] = time.time,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._path = path
+        self._vault = vault
+        self._connection = connect(path)
+        self._database = Database(self._connection, vault, clock, entropy)
+        self._seen: tuple[int, int] = (-1, -1)
+        self._bearer: dict[bytes, IssuedToken] = {}
+        self._aws: dict[bytes, IssuedToken] = {}
+        self._sealed: dict[str, SealedCredential] = {}
+        self._opened: dict[str, StoredCredential] = {}
+        self._projects: dict[str, Project] = {}
+        try:
+            self._check_key()
+            self.projects = Projects(self._database)
+            self.tokens = Tokens(self._database, self.projects)
+            self.credentials = Credentials(self._database)
+            self.sessions = Sessions(self._database)
+            self.refresh()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(f"{path} cannot be read: {error}; run `llm-intercept init`") from error
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def refresh(self) -> None:
+        """Reloads the snapshot if anybody has committed since the last time."""
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        current = (version, self._database.version)
+        if current != self._seen:
+            self._load()
+            self._seen = current
+
+    def token(self, text: str, now: float) -> TokenState:
+        """The state of a bearer token, `now` in Unix seconds."""
+        issued = self._bearer.get(self._vault.digest(text))
+        if issued is not None:
+            return judge(issued, now)
+        parsed = parse(text)
+        return parsed if isinstance(parsed, Mistyped) else Unknown()
+
+    def aws_key(self, access_key_id: str, now: float) -> tuple[TokenState, SecretStr | None]:
+        """The state of an AWS key pair, and the secret to verify the signature with."""
+        issued = self._aws.get(self._vault.digest(access_key_id))
+        if issued is None or issued.secret is None:
+            return Unknown(), None
+        return judge(issued, now), self._vault.decrypt(issued.secret)
+
+    def own_key(self, key: str) -> Principal:
+        """Who a client with a provider key of its own is: the default project, named by a fingerprint."""
+        return self._default(f"own:{fingerprint(key, self._vault.digest)}", own_key=True)
+
+    def anonymous(self) -> Principal:
+        """Who a client without any credential is (local servers that need none)."""
+        return self._default("")
+
+    def credential(self, provider: str) -> StoredCredential | None:
+        """The key that is in use for a provider, decrypted at its first use."""
+        opened = self._opened.get(provider)
+        if opened is None:
+            sealed = self._sealed.get(provider)
+            if sealed is None:
+                return None
+            secret = self._vault.decrypt(sealed.blob)
+            opened = StoredCredential(provider, sealed.name, secret, sealed.base_url)
+            self._opened[provider] = opened
+        return opened
+
+    def _default(self, token: str, *, own_key: bool = False) -> Principal:
+        project = self._projects[DEFAULT_PROJECT]
+        return Principal(project.name, token, capture=project.capture, own_key=own_key)
+
+    def _load(self) -> None:
+        self._connection.execute("BEGIN")
+        try:
+            self._bearer = self.tokens.issued("bearer")
+            self._aws = self.tokens.issued("aws")
+            self._sealed = self.credentials.sealed()
+            self._projects = {project.name: project for project in self.projects.list()}
+            self._opened = {}
+        finally:
+            self._connection.execute("COMMIT")
+
+    def _check_key(self) -> None:
+        """The first one to open the database leaves a digest; a vault with another pepper is told so."""
+        expected = self._vault.digest(_KEY_CHECK)
+        row = self._database.row("SELECT digest FROM key_check")
+        if row is None:
+            with self._database.write() as connection:
+                connection.execute("INSERT OR IGNORE INTO key_check (id, digest) VALUES (1, ?)", (expected,))
+            row = self._database.row("SELECT digest FROM key_check")
+        if row is None or row["digest"] != expected:
+            raise self._vault.misfit()

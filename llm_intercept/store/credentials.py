@@ -1,0 +1,154 @@
+"""Keys of providers in `control.db`: encrypted, written only, shown as a hint."""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from llm_intercept.errors import ConfigError, Conflict, NotFound
+from llm_intercept.policy.tokens import key_hint
+from llm_intercept.store.database import Database, checked_name
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What may be shown of a stored key."""
+
+    id: str
+    provider: str
+    name: str
+    hint: str
+    base_url: str | None
+    created_at: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """A key ready for use."""
+
+    provider: str
+    name: str
+    secret: SecretStr
+    base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """A key as it lies in the database."""
+
+    provider: str
+    name: str
+    blob: bytes
+    base_url: str | None
+
+
+class Credentials:
+    """Add, list, remove, disable and enable keys. Which providers exist is not known here."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, provider: str, secret: SecretStr, *, name: str = "default", base_url: str | None = None
+    ) -> Credential:
+        checked_name("key", name)
+        key = secret.get_secret_value().strip()
+        if not key and base_url is None:
+            raise ConfigError("the key is empty; pass it with --key-env NAME or --key-stdin")
+        values = {
+            "id": self._database.new_id("cred"),
+            "provider": provider,
+            "name": name,
+            "secret": self._database.vault.encrypt(SecretStr(key)),
+            "hint": key_hint(key),
+            "base_url": _checked_url(base_url),
+            "created_at": self._database.now_text(),
+        }
+        self._insert(values)
+        return self.get(provider, name)
+
+    def list(self, provider: str | None = None) -> list[Credential]:
+        """All keys, or those of one provider, in the order in which they are used."""
+        rows = self._database.rows("SELECT * FROM credentials ORDER BY provider, created_at, rowid")
+        return [_credential(row) for row in rows if provider in (None, row["provider"])]
+
+    def get(self, provider: str, name: str) -> Credential:
+        row = self._database.row(
+            "SELECT * FROM credentials WHERE provider = ? AND name = ?", (provider, name)
+        )
+        if row is None:
+            raise NotFound(f"there is no key {name!r} for {provider}; `llm-intercept key list` shows all")
+        return _credential(row)
+
+    def remove(self, provider: str, name: str) -> Credential:
+        """Deletes it for good; returns what it was."""
+        credential = self.get(provider, name)
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM credentials WHERE id = ?", (credential.id,))
+        return credential
+
+    def disable(self, provider: str, name: str) -> Credential:
+        return self._enable(provider, name, 0)
+
+    def enable(self, provider: str, name: str) -> Credential:
+        return self._enable(provider, name, 1)
+
+    def sealed(self) -> dict[str, SealedCredential]:
+        """For each provider the key that is in use: the first enabled one."""
+        rows = self._database.rows(
+            "SELECT provider, name, secret, base_url FROM credentials WHERE enabled = 1"
+            " ORDER BY created_at DESC, rowid DESC"
+        )
+        return {
+            row["provider"]: SealedCredential(row["provider"], row["name"], row["secret"], row["base_url"])
+            for row in rows
+        }
+
+    def _enable(self, provider: str, name: str, enabled: Literal[0, 1]) -> Credential:
+        credential = self.get(provider, name)
+        with self._database.write() as connection:
+            connection.execute("UPDATE credentials SET enabled = ? WHERE id = ?", (enabled, credential.id))
+        return self.get(provider, name)
+
+    def _insert(self, values: dict[str, Any]) -> None:
+        try:
+            with self._database.write() as connection:
+                connection.execute(
+                    "INSERT INTO credentials (id, provider, name, secret, hint, base_url, created_at)"
+                    " VALUES (:id, :provider, :name, :secret, :hint, :base_url, :created_at)",
+                    values,
+                )
+        except sqlite3.IntegrityError:
+            provider, name = values["provider"], values["name"]
+            raise Conflict(
+                f"{provider} has a key named {name!r} already; choose another --name, "
+                f"or run `llm-intercept key remove {provider} --name {name}` first"
+            ) from None
+
+
+def _credential(row: dict[str, Any]) -> Credential:
+    return Credential(
+        id=row["id"],
+        provider=row["provider"],
+        name=row["name"],
+        hint=row["hint"],
+        base_url=row["base_url"],
+        created_at=row["created_at"],
+        enabled=bool(row["enabled"]),
+    )
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{url!r} is not a base URL; write it like https://relay.example.com/v1")
+    return url.rstrip("/")

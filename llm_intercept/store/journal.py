@@ -1,0 +1,219 @@
+"""What survives `kill -9`: a line for each call that goes upstream, and for each finished row.
+
+One `os.write` to an O_APPEND file puts a line into the page cache, where it outlives the process (not a
+power failure: there is no fsync). Lines lie in segments; a segment is deleted when everything in it is
+committed. Each is locked by its owner, so that only segments of the dead are recovered.
+
+    B {...}   begun: fields of RequestRow known before the call went out
+    D {...}   done: the whole row
+    X id      begun, but there will be no row
+"""
+
+import dataclasses
+import fcntl
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from llm_intercept.errors import StoreError
+from llm_intercept.store.rows import AttemptRow, RequestRow
+from llm_intercept.store.usage import make_storable
+
+SEGMENT_BYTES = 1_000_000
+_ROW_FIELDS = frozenset(f.name for f in dataclasses.fields(RequestRow))
+_ATTEMPT_FIELDS = frozenset(f.name for f in dataclasses.fields(AttemptRow))
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    descriptor: int
+    size: int = 0
+    pending: set[int] = field(default_factory=set)
+
+
+class Journal:
+    """Written by the event loop (`begin`, `done`), released by the writer thread (`committed`)."""
+
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._limit = segment_bytes
+        self._lock = threading.Lock()
+        self._number = 0
+        self._holders: dict[int, list[_Segment]] = {}
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._current = self._open_next()
+        except OSError as error:
+            raise StoreError(f"the journal {folder} cannot be written: {error.strerror}") from error
+
+    def begin(self, exchange_id: int, record: Mapping[str, object]) -> None:
+        """Before a call goes upstream: fields of RequestRow, at least `request_id`. May raise OSError."""
+        self._append(exchange_id, b"B " + _dumps({**record, "id": exchange_id}))
+
+    def done(self, row: RequestRow) -> None:
+        """The finished row, before it is queued. May raise OSError."""
+        try:
+            line = orjson.dumps(row)
+        except TypeError:
+            make_storable(row)
+            line = orjson.dumps(row)
+        self._append(row.id, b"D " + line)
+
+    def drop(self, exchange_id: int) -> None:
+        """A call that was begun turns out to have no row."""
+        self._append(exchange_id, b"X %d" % exchange_id)
+        self.committed((exchange_id,))
+
+    def committed(self, ids: Iterable[int]) -> None:
+        """These are in the database (or dropped); segments that nobody needs any more are deleted."""
+        with self._lock:
+            for exchange_id in ids:
+                for segment in self._holders.pop(exchange_id, ()):
+                    segment.pending.discard(exchange_id)
+                    if not segment.pending:
+                        self._release(segment)
+
+    def recover(self) -> list[RequestRow]:
+        """Rows of processes that are no more: finished ones whole, begun ones as `interrupted`.
+
+        Their segments stay until `committed` has named them, so a crash while recovering loses nothing.
+        """
+        rows: list[RequestRow] = []
+        for path in sorted(self._folder.glob("*.jsonl")):
+            segment = self._adopt(path)
+            if segment is not None:
+                rows.extend(self._read(segment))
+        return rows
+
+    def close(self) -> None:
+        """Gives the segments up: empty ones are deleted, others are left to be recovered."""
+        with self._lock:
+            segments = {id(s): s for holders in self._holders.values() for s in holders}
+            for segment in segments.values():
+                os.close(segment.descriptor)
+            if id(self._current) not in segments:
+                self._delete(self._current)
+            self._holders.clear()
+
+    def _append(self, exchange_id: int, line: bytes) -> None:
+        with self._lock:
+            segment = self._current
+            if segment.size > self._limit:
+                segment = self._rotate()
+            # The set first: a line that is only half written still keeps its segment.
+            segment.pending.add(exchange_id)
+            holders = self._holders.get(exchange_id)
+            if holders is None:
+                self._holders[exchange_id] = [segment]
+            elif segment not in holders:
+                holders.append(segment)
+            segment.size += os.write(segment.descriptor, line + b"\n")
+
+    def _rotate(self) -> _Segment:
+        full, self._current = self._current, self._open_next()
+        if not full.pending:
+            self._delete(full)
+        return self._current
+
+    def _release(self, segment: _Segment) -> None:
+        """The current segment is emptied once it is large; others go."""
+        if segment is not self._current:
+            self._delete(segment)
+        elif segment.size > self._limit // 4:
+            os.ftruncate(segment.descriptor, 0)
+            segment.size = 0
+
+    def _delete(self, segment: _Segment) -> None:
+        segment.path.unlink(missing_ok=True)
+        os.close(segment.descriptor)
+
+    def _open_next(self) -> _Segment:
+        while True:
+            self._number += 1
+            path = self._folder / f"{os.getpid()}-{self._number}.jsonl"
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            except FileExistsError:  # left by a dead process that had our pid
+                continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return _Segment(path, descriptor)
+
+    def _adopt(self, path: Path) -> _Segment | None:
+        """Locks a segment of a dead process; None if its owner lives, or somebody else was first."""
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if os.fstat(descriptor).st_nlink == 0:
+            os.close(descriptor)
+            return None
+        return _Segment(path, descriptor)
+
+    def _read(self, segment: _Segment) -> list[RequestRow]:
+        with os.fdopen(os.dup(segment.descriptor), "rb") as file:
+            rows = read_lines(file.read())
+        with self._lock:
+            for row in rows:
+                segment.pending.add(row.id)
+                self._holders.setdefault(row.id, []).append(segment)
+            if not rows:
+                self._delete(segment)
+        return rows
+
+
+def read_lines(content: bytes) -> list[RequestRow]:
+    """The rows that the lines of a segment amount to; a line that was cut off is ignored."""
+    begun: dict[int, RequestRow] = {}
+    done: dict[str, RequestRow] = {}
+    for line in content.split(b"\n"):
+        kind, _, payload = line.partition(b" ")
+        try:
+            record = orjson.loads(payload)
+            if kind == b"X":
+                begun.pop(record, None)
+            elif kind in (b"B", b"D"):
+                row = _row(record)
+                (begun if kind == b"B" else {})[row.id] = row
+                if kind == b"D":
+                    done[row.request_id] = row
+        except (ValueError, TypeError, AttributeError):
+            continue
+    interrupted = [_interrupted(row) for row in begun.values() if row.request_id not in done]
+    return sorted([*done.values(), *interrupted], key=lambda row: row.id)
+
+
+def _interrupted(row: RequestRow) -> RequestRow:
+    row.outcome = "interrupted"
+    row.error_message = row.error_message or "the proxy was killed while the call was under way"
+    row.status = row.duration_ms = None
+    return row
+
+
+def _row(record: Mapping[str, object]) -> RequestRow:
+    """Tolerant of fields that another version knew."""
+    values = {k: v for k, v in record.items() if k in _ROW_FIELDS and k != "tries"}
+    row = RequestRow(**values)  # type: ignore[arg-type]
+    tries = record.get("tries")
+    for attempt in tries if isinstance(tries, list) else ():
+        row.tries.append(AttemptRow(**{k: v for k, v in attempt.items() if k in _ATTEMPT_FIELDS}))
+    return row
+
+
+def _dumps(record: Mapping[str, object]) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except TypeError:
+        clean = {
+            k: v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for k, v in record.items()
+        }
+        return orjson.dumps(clean)
