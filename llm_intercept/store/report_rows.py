@@ -1,0 +1,80 @@
+"""Reports that are single rows: the latest calls, the worst ones, one call with its attempts."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from llm_intercept.errors import NotFound
+from llm_intercept.store.report_terms import ANY, ERRORS, Dimension, Filters, Row
+from llm_intercept.store.report_time import Window
+
+
+def rows(
+    conn: sqlite3.Connection, span: Window, filters: Filters, order: str, limit: int, extra: str = ""
+) -> list[Row]:
+    condition, parameters = filters.clauses()
+    statement = f"SELECT * FROM requests WHERE id >= ? AND id < ?{condition}{extra} ORDER BY {order} LIMIT ?"  # noqa: S608
+    return _dicts(conn, statement, [span.since, span.until, *parameters, limit])
+
+
+def errors(conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 50) -> list[Row]:
+    """The latest calls that count as errors."""
+    return rows(conn, span, filters, "id DESC", limit, f" AND outcome IN ({ERRORS})")
+
+
+def error_groups(
+    conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 20
+) -> list[Row]:
+    """Errors counted by provider, outcome, status and type."""
+    condition, parameters = filters.clauses()
+    statement = f"""SELECT provider, outcome, status, error_type, count(*) AS requests, max(id) AS last_id
+        FROM requests WHERE id >= ? AND id < ? AND outcome IN ({ERRORS}){condition}
+        GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC LIMIT ?"""  # noqa: S608
+    return _dicts(conn, statement, [span.since, span.until, *parameters, limit])
+
+
+def slowest(conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 50) -> list[Row]:
+    return rows(conn, span, filters, "duration_ms DESC, id DESC", limit, " AND duration_ms IS NOT NULL")
+
+
+def most_expensive(
+    conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 50
+) -> list[Row]:
+    return rows(conn, span, filters, "cost_nanos DESC, id DESC", limit, " AND cost_nanos > 0")
+
+
+def recent(
+    conn: sqlite3.Connection,
+    after_id: int = 0,
+    limit: int = 50,
+    filters: Filters = ANY,
+    before_id: int = 1 << 62,
+) -> list[Row]:
+    """The newest calls first, between two ids. An id is the time a call began: one that took long
+    can appear below others that began later."""
+    return rows(conn, Window(after_id + 1, before_id), filters, "id DESC", limit)
+
+
+def request(conn: sqlite3.Connection, request_id: str) -> Row:
+    """One call by its UUID (or integer id) with its attempts under `tries`."""
+    column = "id" if request_id.isdigit() else "request_id"
+    found = _dicts(conn, f"SELECT * FROM requests WHERE {column} = ?", [request_id])  # noqa: S608
+    if not found:
+        raise NotFound(f"there is no request {request_id}")
+    statement = "SELECT * FROM attempts WHERE request_id = ? ORDER BY number"
+    return {**found[0], "tries": _dicts(conn, statement, [found[0]["id"]])}
+
+
+def known(conn: sqlite3.Connection, dimension: Dimension) -> list[str]:
+    """The values a filter can take."""
+    statement = f"SELECT DISTINCT {dimension} FROM usage_day WHERE {dimension} <> '' ORDER BY 1"  # noqa: S608
+    return [row[0] for row in conn.execute(statement)]
+
+
+def is_empty(conn: sqlite3.Connection) -> bool:
+    return conn.execute("SELECT 1 FROM requests LIMIT 1").fetchone() is None
+
+
+def _dicts(conn: sqlite3.Connection, statement: str, parameters: Sequence[object]) -> list[Row]:
+    cursor = conn.execute(statement, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

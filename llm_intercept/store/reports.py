@@ -1,0 +1,310 @@
+"""Every number that pages, commands and exports show, as functions of a read-only connection.
+
+One source of truth: whole hours and days come from the rollups, the edges of a window from the raw
+rows, with the same definitions (`report_terms.MEASURES`), so any two reports over the same window
+agree to the token and the nano-dollar. Texts for people are made by the callers.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from llm_intercept.store.report_rows import (
+    error_groups,
+    errors,
+    is_empty,
+    known,
+    most_expensive,
+    recent,
+    request,
+    rows,
+    slowest,
+)
+from llm_intercept.store.report_terms import (
+    ANY,
+    DIMENSIONS,
+    HISTOGRAMS,
+    MEASURES,
+    Dimension,
+    Filters,
+    Row,
+    connect,
+)
+from llm_intercept.store.report_time import Interval, Segment, Window, bucket, buckets, segments
+from llm_intercept.store.rollup import BUCKETS, percentile
+
+__all__ = [
+    "DIMENSIONS",
+    "MEASURES",
+    "Dimension",
+    "Filters",
+    "Interval",
+    "Line",
+    "Row",
+    "Series",
+    "Summary",
+    "Window",
+    "bounded",
+    "breakdown",
+    "by_day",
+    "by_model",
+    "by_project",
+    "by_provider",
+    "by_token",
+    "collect",
+    "connect",
+    "error_groups",
+    "errors",
+    "is_empty",
+    "known",
+    "leaders",
+    "most_expensive",
+    "recent",
+    "request",
+    "rows",
+    "slowest",
+    "summary",
+    "timelines",
+    "timeseries",
+    "total",
+]
+
+type Sums = dict[tuple[str, ...], dict[str, float]]
+
+_RAW_KEYS = {
+    "hour": "strftime('%Y-%m-%dT%H', id / 1000000, 'unixepoch')",
+    "day": "strftime('%Y-%m-%d', id / 1000000, 'unixepoch')",
+}
+_ROLLUP_KEYS = {"hour": "bucket", "day": "substr(bucket, 1, 10)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Totals over a window. `cost_nanos` leaves out the `unpriced` calls, which is why they are counted."""
+
+    requests: int = 0
+    errors: int = 0
+    streams: int = 0
+    unpriced: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nanos: int = 0
+    duration_ms_avg: float | None = None
+    duration_ms_p50: float | None = None
+    duration_ms_p95: float | None = None
+    ttft_ms_avg: float | None = None
+    ttft_ms_p50: float | None = None
+    ttft_ms_p95: float | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.requests if self.requests else 0.0
+
+
+_COUNTED = tuple(field.name for field in fields(Summary) if field.name in MEASURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a breakdown: `key` is the day, hour, project, token, provider or model."""
+
+    key: str
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Gap-filled values over time: `values[name][n]` belongs to `buckets[n]`."""
+
+    interval: Interval
+    buckets: list[str]
+    values: dict[str, list[int]]
+
+
+def summary(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> Summary:
+    found = collect(conn, span, (), (*MEASURES, *HISTOGRAMS), filters)
+    return _summary(found.get((), {}))
+
+
+def breakdown(
+    conn: sqlite3.Connection, span: Window, by: Dimension | Interval, filters: Filters = ANY
+) -> list[Line]:
+    """One line for each value of `by`: times in order, the rest by cost, then by requests."""
+    finest: Interval = "hour" if by == "hour" else "day"
+    found = collect(conn, span, (by,), (*MEASURES, *HISTOGRAMS), filters, finest)
+    lines = _lines((key[0], sums) for key, sums in found.items())
+    return sorted(lines, key=lambda line: line.key) if by in ("hour", "day") else lines
+
+
+def by_day(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+    return breakdown(conn, span, "day", filters)
+
+
+def by_project(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+    return breakdown(conn, span, "project", filters)
+
+
+def by_token(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+    return breakdown(conn, span, "token", filters)
+
+
+def by_provider(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+    return breakdown(conn, span, "provider", filters)
+
+
+def by_model(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+    return breakdown(conn, span, "model", filters)
+
+
+def timeseries(
+    conn: sqlite3.Connection,
+    span: Window,
+    interval: Interval,
+    measure: str,
+    by: Dimension | Literal["none"] = "none",
+    filters: Filters = ANY,
+) -> Series:
+    """One measure over time, gap-filled; series in order of their totals. Without `by` its name is ""."""
+    return timelines(conn, span, interval, (measure,), by, filters)[measure]
+
+
+def timelines(
+    conn: sqlite3.Connection,
+    span: Window,
+    interval: Interval,
+    measures: Sequence[str],
+    by: Dimension | Literal["none"] = "none",
+    filters: Filters = ANY,
+) -> dict[str, Series]:
+    """Several measures over time for one reading of the rows."""
+    keys = (interval,) if by == "none" else (interval, by)
+    found = collect(conn, span, keys, measures, filters, interval)
+    times = buckets(span, interval)
+    return {measure: _series(found, measure, times, interval) for measure in measures}
+
+
+def _series(found: Sums, measure: str, times: list[str], interval: Interval) -> Series:
+    place = {key: number for number, key in enumerate(times)}
+    values: dict[str, list[int]] = {} if found else {"": [0] * len(times)}
+    for key, sums in found.items():
+        line = values.setdefault(key[1] if len(key) > 1 else "", [0] * len(times))
+        line[place[key[0]]] += int(sums[measure])
+    ranked = sorted(values.items(), key=lambda item: (-sum(item[1]), item[0]))
+    return Series(interval, times, dict(ranked))
+
+
+def leaders(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> dict[Dimension, list[Line]]:
+    """The breakdowns by every dimension for one reading of the rows; without percentiles."""
+    found = collect(conn, span, DIMENSIONS, MEASURES, filters)
+    tables: dict[Dimension, dict[str, dict[str, float]]] = {name: {} for name in DIMENSIONS}
+    for key, sums in found.items():
+        for name, value in zip(DIMENSIONS, key, strict=True):
+            _add(tables[name].setdefault(value, dict.fromkeys(MEASURES, 0)), sums)
+    return {name: _lines(table.items()) for name, table in tables.items()}
+
+
+def _add(total: dict[str, float], sums: dict[str, float]) -> None:
+    for name, value in sums.items():
+        total[name] += value
+
+
+def _lines(found: Iterable[tuple[str, dict[str, float]]]) -> list[Line]:
+    lines = [Line(key, _summary(sums)) for key, sums in found]
+    return sorted(lines, key=lambda line: (-line.summary.cost_nanos, -line.summary.requests, line.key))
+
+
+def collect(
+    conn: sqlite3.Connection,
+    span: Window,
+    keys: Sequence[str],
+    measures: Iterable[str],
+    filters: Filters = ANY,
+    finest: Interval = "day",
+) -> Sums:
+    """Sums of `measures` for each combination of `keys` (hour, day or a dimension)."""
+    names = tuple(measures)
+    # The rollups do not know outcomes.
+    parts = (
+        [Segment("requests", span.since, span.until)] if filters.outcome else segments(span, finest=finest)
+    )
+    found: Sums = {}
+    for part in parts:
+        for row in conn.execute(*_sums(part, keys, names, filters)):
+            sums = found.setdefault(tuple(row[: len(keys)]), dict.fromkeys(names, 0))
+            for name, value in zip(names, row[len(keys) :], strict=True):
+                sums[name] += value
+    return {key: sums for key, sums in found.items() if any(sums.values())}
+
+
+def _sums(
+    part: Segment, keys: Sequence[str], measures: Sequence[str], filters: Filters
+) -> tuple[str, list[object]]:
+    """The statement for one segment. Names come from this file only, values are parameters."""
+    raw = part.source == "requests"
+    columns = [(_RAW_KEYS if raw else _ROLLUP_KEYS).get(key, key) for key in keys]
+    terms = (MEASURES | HISTOGRAMS) if raw else {name: name for name in measures}
+    columns += [f"coalesce(sum({terms[name]}), 0)" for name in measures]
+    condition, parameters = filters.clauses()
+    statement = f"SELECT {', '.join(columns)} FROM {part.source} WHERE {_bounds(part)}{condition}"  # noqa: S608
+    if keys:
+        statement += f" GROUP BY {', '.join(str(n + 1) for n in range(len(keys)))}"
+    return statement, [*_limits(part), *parameters]
+
+
+def _bounds(part: Segment) -> str:
+    column = "id" if part.source == "requests" else "bucket"
+    return f"{column} >= ? AND {column} < ?"
+
+
+def _limits(part: Segment) -> list[object]:
+    if part.source == "requests":
+        return [part.since, part.until]
+    interval: Interval = "hour" if part.source == "usage_hour" else "day"
+    return [bucket(part.since, interval), bucket(part.until, interval)]
+
+
+def _summary(sums: dict[str, float]) -> Summary:
+    if not sums:
+        return Summary()
+    counted = {name: int(sums[name]) for name in _COUNTED}
+    return Summary(
+        **counted,
+        duration_ms_avg=_average(sums, "duration"),
+        duration_ms_p50=_percentile(sums, "duration", 0.50),
+        duration_ms_p95=_percentile(sums, "duration", 0.95),
+        ttft_ms_avg=_average(sums, "ttft"),
+        ttft_ms_p50=_percentile(sums, "ttft", 0.50),
+        ttft_ms_p95=_percentile(sums, "ttft", 0.95),
+    )
+
+
+def _average(sums: dict[str, float], kind: str) -> float | None:
+    count = sums[f"{kind}_count"]
+    return sums[f"{kind}_ms_sum"] / count if count else None
+
+
+def _percentile(sums: dict[str, float], kind: str, share: float) -> float | None:
+    return percentile([int(sums.get(f"{kind}_{number}", 0)) for number in range(BUCKETS)], share)
+
+
+def total(lines: Iterable[Line]) -> Summary:
+    """A breakdown added up again; without percentiles."""
+    counted = dict.fromkeys(MEASURES, 0)
+    for line in lines:
+        for name in counted:
+            counted[name] += getattr(line.summary, name, 0)
+    return Summary(**{name: counted[name] for name in _COUNTED})
+
+
+def bounded(conn: sqlite3.Connection, span: Window) -> Window:
+    """The window without the time before the first call, so that a chart of everything begins with it."""
+    first: int | None = conn.execute("SELECT min(id) FROM requests").fetchone()[0]
+    return Window(min(max(span.since, first or span.since), span.until), span.until)
