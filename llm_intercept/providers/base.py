@@ -73,6 +73,7 @@ class Endpoint:
     methods: tuple[str, ...] = ("POST",)
     upload: bool = False  # bodies may be large files and are streamed through, never parsed
     inject_usage: bool = False  # `stream_options.include_usage` may be asked for on streams
+    inject_query: re.Pattern[str] | None = None  # only where this is found in the query (API versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,7 @@ class Provider:
     env: str | None = None
     key_optional: bool = False  # local servers: no credential is needed
     host_for: Callable[[str, Mapping[str, str]], str | None] | None = None
-    """(path, client headers) -> host for base-URL clients whose host depends on the path (regions, locations)."""
+    """(path, client headers) -> host for base-URL clients: regions and locations are in path or signature."""
+    bare: str = ""
+    """Path prefix of the API, for base-URL clients that leave it out: `/v1` before `/chat/completions`."""
+    verify_tls: bool = True
