@@ -41,22 +41,27 @@ class Model:
     speed: float
 
 
-MODELS = (
-    Model("claude-sonnet-4-5", "anthropic", "api.anthropic.com", "anthropic", "messages", "/v1/messages", 34, 3000, 15000, 75),
-    Model("claude-haiku-4-5", "anthropic", "api.anthropic.com", "anthropic", "messages", "/v1/messages", 12, 1000, 5000, 140),
-    Model("gpt-5", "openai", "api.openai.com", "openai_responses", "responses", "/v1/responses", 16, 1250, 10000, 90),
-    Model("gpt-5-mini", "openai", "api.openai.com", "openai_chat", "chat", "/v1/chat/completions", 18, 250, 2000, 150),
-    Model("gemini-2.5-flash", "gemini", "generativelanguage.googleapis.com", "gemini", "generate", "/v1beta/models/gemini-2.5-flash:generateContent", 11, 300, 2500, 200),
-    Model("text-embedding-3-small", "openai", "api.openai.com", "openai_chat", "embeddings", "/v1/embeddings", 6, 20, 0, 0),
-    Model("qwen3:14b", "ollama", "127.0.0.1:11434", "openai_chat", "chat", "/v1/chat/completions", 3, 0, 0, 45),
+# name, provider, host, dialect, operation, path; weight, prices, speed
+_MODELS = """
+claude-sonnet-4-5 anthropic api.anthropic.com anthropic messages /v1/messages 34 3000 15000 75
+claude-haiku-4-5 anthropic api.anthropic.com anthropic messages /v1/messages 12 1000 5000 140
+gpt-5 openai api.openai.com openai_responses responses /v1/responses 16 1250 10000 90
+gpt-5-mini openai api.openai.com openai_chat chat /v1/chat/completions 18 250 2000 150
+gemini-2.5-flash gemini generativelanguage.googleapis.com gemini generate /v1beta/models/gemini-2.5-flash:generateContent 11 300 2500 200
+text-embedding-3-small openai api.openai.com openai_chat embeddings /v1/embeddings 6 20 0 0
+qwen3:14b ollama 127.0.0.1 openai_chat chat /v1/chat/completions 3 0 0 45
+"""  # noqa: E501
+MODELS = tuple(
+    Model(*words[:6], float(words[6]), int(words[7]), int(words[8]), float(words[9]))
+    for words in map(str.split, _MODELS.strip().splitlines())
 )
 PROJECTS = ("checkout", "support-bot", "search", "code-review", "research", "docs", "mobile", "data-pipeline")
 PEOPLE = ("laptop", "ci", "staging", "production")
-CLIENTS = ("claude-cli/2.1.7", "OpenAI/Python 2.8.1", "Anthropic/Python 0.75.0", "google-genai/1.50", "curl/8.14")
+CLIENTS = (
     "claude-cli/2.1.7",
     "OpenAI/Python 2.8.1",
     "Anthropic/Python 0.75.0",
-    "google-genai-sdk/1.50",
+    "google-genai/1.50",
     "curl/8.14",
 )
 FAILURES = (
@@ -180,8 +185,18 @@ def _finish(chance: random.Random, row: RequestRow) -> None:
     if row.attempts:
         row.tries.append(
             AttemptRow(
-                row.id, 1, row.provider, row.host, row.credential, row.status, row.outcome,
-                row.error_message, row.id + stamps["admitted"], 12.0, row.ttfb_ms, row.duration_ms,
+                row.id,
+                1,
+                row.provider,
+                row.host,
+                row.credential,
+                row.status,
+                row.outcome,
+                row.error_message,
+                row.id + stamps["admitted"],
+                12.0,
+                row.ttfb_ms,
+                row.duration_ms,
             )
         )
 
