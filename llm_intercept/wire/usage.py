@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(slots=True)
 class Usage:
-    """Counters of one call, in tokens; `cost_nanos` only where the provider itself names a price (nano-USD)."""
+    """Counters of one call, in tokens; `cost_nanos` (nano-USD) only where the provider names a price."""
 
     input: int | None = None
     output: int | None = None
@@ -26,7 +26,7 @@ class Usage:
     service_tier: str | None = None
 
     def absorb(self, later: "Usage") -> None:
-        """Takes over each value that `later` knows: cumulative counters, so the last one wins and nothing is added."""
+        """Takes over each value that `later` knows: counters are cumulative, the last one wins."""
         for field in fields(self):
             value = getattr(later, field.name)
             if value is not None:

@@ -1,0 +1,98 @@
+"""Takes the usage out of an OpenAI-style event stream that the client did not ask usage of.
+
+With `include_usage` a provider adds two things: `"usage":null` to every chunk, and one more chunk
+with usage and without choices before `[DONE]`. Both go; every other byte stays. An event is given
+on when its blank line has come, which is when a client would act on it.
+"""
+
+import re
+
+from llm_intercept.wire.fields import parse_object
+from llm_intercept.wire.splice import drop_members
+
+LIMIT = 1024 * 1024  # an event beyond this is not a usage chunk: let it pass as it comes
+
+END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# The usual places of the member; everything else goes through the scanner.
+USUAL = re.compile(rb',"usage":null((?:,"obfuscation":"[^"\\]*")?\}(?:\r\n\r\n|\n\n))\Z')
+
+
+class UsageFilter:
+    def __init__(self) -> None:
+        self._rest = b""  # an event that has not ended yet
+        self._held: list[bytes] = []  # a usage chunk, hidden if it is the last, and comments after it
+        self._passing = False  # in the middle of an over-long event
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        self._rest += chunk
+        cut = _last_end(self._rest)
+        whole, rest = self._rest[:cut], self._rest[cut:]
+        out = self._events(whole)
+        self._rest = rest
+        if len(rest) > LIMIT:
+            out += self._let_pass()
+        given = b"".join(out)
+        return [given] if given else []
+
+    def close(self) -> list[bytes]:
+        """The end of the stream: a usage chunk before it was the last one."""
+        rest = b"".join([*self._held[1:], self._rest])
+        self._held, self._rest = [], b""
+        return [rest] if rest else []
+
+    def release(self) -> bytes:
+        """Everything held back, as it came."""
+        everything = b"".join([*self._held, self._rest])
+        self._held, self._rest = [], b""
+        return everything
+
+    def _let_pass(self) -> list[bytes]:
+        self._passing = True
+        return [self.release()]
+
+    def _events(self, whole: bytes) -> list[bytes]:
+        out: list[bytes] = []
+        at = 0
+        for end in END.finditer(whole):
+            event = whole[at : end.end()]
+            at = end.end()
+            if self._passing:
+                self._passing = False
+                out.append(event)
+            else:
+                self._event(event, out)
+        return out
+
+    def _event(self, event: bytes, out: list[bytes]) -> None:
+        if self._held:
+            if b"data:" not in event:
+                self._held.append(event)
+                return
+            out += self._held[1:] if b"[DONE]" in event else self._held
+            self._held = []
+        if b'"usage"' not in event:
+            out.append(event)
+        elif usual := USUAL.search(event):
+            out.append(event[: usual.start()] + usual.group(1))
+        else:
+            self._other(event, out)
+
+    def _other(self, event: bytes, out: list[bytes]) -> None:
+        start = event.find(b"{")
+        end = event.rfind(b"}") + 1
+        if not event.startswith(b"data:") or b"\n" in event[:end]:
+            out.append(event)
+            return
+        payload = parse_object(event[start:end])
+        if payload.get("usage") and payload.get("choices") == []:
+            self._held = [event]
+        elif "usage" in payload and payload["usage"] is None:
+            out.append(event[:start] + drop_members(event[start:end], ("usage",)) + event[end:])
+        else:
+            out.append(event)
+
+
+def _last_end(data: bytes) -> int:
+    """Just after the last blank line; 0 if there is none."""
+    ends = [(data.rfind(mark), len(mark)) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r")]
+    return max(at + length if at >= 0 else 0 for at, length in ends)

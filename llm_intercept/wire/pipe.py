@@ -1,0 +1,66 @@
+"""The value of a streamed answer on its way to the client: every chunk passes at once, a tap gets a copy.
+
+Total: any bytes in, a list of non-empty byte strings out, never an exception. A fault inside ends
+the reading and lets the bytes pass untouched from then on.
+"""
+
+from collections.abc import Callable
+
+from llm_intercept.wire.conceal import UsageFilter
+from llm_intercept.wire.tap import Tap
+
+
+class Pipe:
+    """`hide_usage`: the usage that we asked for and the client did not is taken out again.
+
+    `size` counts what the client is given; `fault` names what went wrong inside, "" for nothing.
+    """
+
+    def __init__(
+        self,
+        tap: Tap,
+        clock: Callable[[], float],
+        *,
+        hide_usage: bool = False,
+        on_first: Callable[[], None] | None = None,
+    ) -> None:
+        self.first_byte = 0.0
+        self.last_byte = 0.0
+        self.size = 0
+        self.fault = ""
+        self._tap: Tap | None = tap
+        self._clock = clock
+        self._filter = UsageFilter() if hide_usage else None
+        self._on_first = on_first
+
+    def __call__(self, chunk: bytes) -> list[bytes]:
+        if chunk:
+            self._look(chunk)
+        out = self._conceal(chunk) if self._filter else ([chunk] if chunk else [])
+        for piece in out:
+            self.size += len(piece)
+        return out
+
+    def _look(self, chunk: bytes) -> None:
+        try:
+            self.last_byte = now = self._clock()
+            if not self.first_byte:
+                self.first_byte = now
+                if self._on_first:
+                    self._on_first()
+            if self._tap:
+                self._tap.feed(chunk, now)
+        except Exception as error:
+            self._tap = None
+            self.fault = f"{type(error).__name__}: {error}"
+
+    def _conceal(self, chunk: bytes) -> list[bytes]:
+        held = self._filter
+        assert held is not None
+        try:
+            return held.feed(chunk) if chunk else held.close()
+        except Exception as error:
+            self._filter = None
+            self.fault = f"{type(error).__name__}: {error}"
+            rest = held.release()
+            return [rest] if rest else []

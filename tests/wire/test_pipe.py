@@ -1,0 +1,132 @@
+"""The pipe gives on every byte, and takes out exactly the usage that the client did not ask for."""
+
+from itertools import count
+
+import pytest
+
+from llm_intercept.wire import dialects
+from llm_intercept.wire.pipe import Pipe
+from llm_intercept.wire.tap import Tap
+from tests.wire import cuts
+from tests.wire.recordings import Recording, recordings
+
+CHUNK = b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"%s"}}],"usage":null}\n\n'
+BARE = b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
+USAGE = b'data: {"id":"c1","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+def pipe(hide_usage: bool = False, dialect: str = "openai_chat") -> tuple[Pipe, Tap]:
+    ticks = count(1)
+    tap = Tap(dialect, "chat", "text/event-stream")
+    return Pipe(tap, lambda: float(next(ticks)), hide_usage=hide_usage), tap
+
+
+def run(pieces: list[bytes], hide_usage: bool = True) -> tuple[bytes, Tap]:
+    through, tap = pipe(hide_usage)
+    out = [piece for chunk in [*pieces, b""] for piece in through(chunk)]
+    assert b"" not in out
+    assert through.size == sum(map(len, out))
+    assert not through.fault
+    return b"".join(out), tap
+
+
+@pytest.mark.parametrize("recording", [r for r in recordings() if r.stream], ids=lambda r: r.name)
+def test_every_byte_passes(recording: Recording) -> None:
+    dialect = recording.dialect if recording.dialect in dialects.names() else "observe"
+    ticks = count(1)
+    through = Pipe(Tap(dialect, recording.surface, recording.content_type), lambda: float(next(ticks)))
+    pieces = cuts.at_random(recording.body, 11)
+    assert [through(piece) for piece in pieces] == [[piece] for piece in pieces]
+    assert through(b"") == []
+    assert (through.first_byte, through.last_byte) == (1.0, float(len(pieces)))
+    assert through.size == len(recording.body)
+    assert not through.fault
+
+
+HIDDEN = [
+    pytest.param(CHUNK % b"a" + USAGE + DONE, BARE % b"a" + DONE, id="usual"),
+    pytest.param(CHUNK % b"a" + USAGE, BARE % b"a", id="without DONE"),
+    pytest.param(
+        (CHUNK % b"a" + USAGE + DONE).replace(b"\n", b"\r\n"),
+        (BARE % b"a" + DONE).replace(b"\n", b"\r\n"),
+        id="CRLF",
+    ),
+    pytest.param(
+        b'data: {"choices":[{}],"usage":null,"obfuscation":"x7"}\n\n' + USAGE + DONE,
+        b'data: {"choices":[{}],"obfuscation":"x7"}\n\n' + DONE,
+        id="member in the middle",
+    ),
+    pytest.param(
+        b'data: {"usage" : null , "choices":[]}\n\n' + DONE,
+        b'data: {"choices":[]}\n\n' + DONE,
+        id="member in front",
+    ),
+    pytest.param(
+        b'data: {"choices":[{"x":{"usage":null}}],"usage":null}\n\n',
+        b'data: {"choices":[{"x":{"usage":null}}]}\n\n',
+        id="only the outer one",
+    ),
+    pytest.param(CHUNK % b'\\"usage\\":null', BARE % b'\\"usage\\":null', id="the word inside a text"),
+    pytest.param(USAGE + CHUNK % b"a" + DONE, USAGE + BARE % b"a" + DONE, id="usage that is not the last"),
+    pytest.param(
+        b'data: {"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}\n\n' + DONE,
+        b'data: {"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}\n\n' + DONE,
+        id="usage together with a choice stays",
+    ),
+    pytest.param(
+        b": keep-alive\n\n" + CHUNK % b"a" + USAGE + b": keep-alive\n\n" + DONE,
+        b": keep-alive\n\n" + BARE % b"a" + b": keep-alive\n\n" + DONE,
+        id="comments stay",
+    ),
+    pytest.param(
+        b'data: {"choices":[],"prompt_filter_results":[1],"usage":null}\n\n' + DONE,
+        b'data: {"choices":[],"prompt_filter_results":[1]}\n\n' + DONE,
+        id="Azure's first chunk",
+    ),
+    pytest.param(CHUNK % b"a" + b'data: {"cut', BARE % b"a" + b'data: {"cut', id="half an event at the end"),
+    pytest.param(b'data: {"usage":nul\n\n', b'data: {"usage":nul\n\n', id="not JSON"),
+]
+
+
+@pytest.mark.parametrize(("sent", "seen"), HIDDEN)
+@pytest.mark.parametrize("cut", [cuts.whole, cuts.by_byte, cuts.by_event])
+def test_hidden_usage(sent: bytes, seen: bytes, cut: object) -> None:
+    assert callable(cut)
+    out, _ = run(cut(sent))
+    assert out == seen
+
+
+def test_the_tap_still_reads_what_is_hidden() -> None:
+    _, tap = run([CHUNK % b"a", USAGE, DONE])
+    reading = tap.close()
+    assert (reading.usage.input, reading.usage.output) == (9, 2)
+    assert reading.complete
+
+
+def test_an_overlong_event_is_not_held_back() -> None:
+    long = b'data: {"choices":[{"b64":"' + b"x" * 3_000_000
+    rest = b'"}],"usage":null}\n\n'
+    out, _ = run([long, rest, CHUNK % b"a", DONE])
+    assert out == long + rest + BARE % b"a" + DONE
+
+
+class Faulty(Tap):
+    def feed(self, chunk: bytes, now: float) -> None:
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_a_fault_lets_the_bytes_pass(hide: bool) -> None:
+    through = Pipe(Faulty("openai_chat", "chat", "text/event-stream"), lambda: 1.0, hide_usage=hide)
+    out = [piece for chunk in (BARE % b"a", DONE, b"") for piece in through(chunk)]
+    assert b"".join(out) == BARE % b"a" + DONE
+    assert through.fault == "RuntimeError: a bug"
+
+
+def test_the_first_byte_is_announced_once() -> None:
+    seen: list[int] = []
+    through = Pipe(Tap("observe", "other", ""), lambda: 1.0, on_first=lambda: seen.append(1))
+    through(b"a")
+    through(b"b")
+    assert seen == [1]
