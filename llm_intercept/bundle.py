@@ -15,6 +15,7 @@ import certifi
 
 from llm_intercept import ca
 from llm_intercept.environment import BUNDLE
+from llm_intercept.errors import ConfigError
 
 NAME = "bundle.pem"
 
@@ -37,28 +38,42 @@ def path(certs_dir: Path) -> Path:
 def ensure(certs_dir: Path, environ: Mapping[str, str], now: float) -> Path:
     """The bundle's path; it is written again when a root or a file that it was made from has changed."""
     target = path(certs_dir)
-    files = _sources(target, environ)
-    ours = _ours(certs_dir, now)
-    header = _header(files, ours)
-    if _first_line(target) != header:
-        blocks = _distinct(
-            [*ours, *(block for file in files for block in _blocks(file)), *_from_system(files)]
-        )
-        ca.write_file(target, header.encode() + b"\n" + b"\n".join(blocks) + b"\n", 0o644)
+    _build(target, [*_public(), *_named(target, environ)], _ours(certs_dir, now))
     return target
+
+
+def upstream(folder: Path, extra: Path) -> Path:
+    """Roots that the proxy itself trusts: the public ones and a file of the operator's, without ours."""
+    if not extra.is_file():
+        raise ConfigError(f"upstream_ca: there is no file {extra}")
+    if not _blocks(extra):
+        raise ConfigError(f"upstream_ca: {extra} holds no certificate in PEM form")
+    target = folder / "upstream.pem"
+    _build(target, [*_public(), extra], [])
+    return target
+
+
+def _build(target: Path, files: Iterable[Path], ours: list[bytes]) -> None:
+    sources = list(dict.fromkeys(file for file in files if file.is_file()))
+    header = _header(sources, ours)
+    if _first_line(target) == header:
+        return
+    blocks = _distinct(
+        [*ours, *(block for file in sources for block in _blocks(file)), *_from_system(sources)]
+    )
+    ca.write_file(target, header.encode() + b"\n" + b"\n".join(blocks) + b"\n", 0o644)
+
+
+def _public() -> list[Path]:
+    """certifi's roots and the system's."""
+    system = next((Path(name) for name in SYSTEM_FILES if Path(name).is_file()), None)
+    return [Path(certifi.where()), *([system] if system else [])]
 
 
 def _ours(certs_dir: Path, now: float) -> list[bytes]:
     current = ca.load(certs_dir)
     roots = [*([current] if current else []), *ca.previous(certs_dir, now)]
     return [root.pem().strip().encode("ascii") for root in roots]
-
-
-def _sources(target: Path, environ: Mapping[str, str]) -> list[Path]:
-    """certifi's roots, the system's, and those the user's environment names."""
-    system = next((Path(name) for name in SYSTEM_FILES if Path(name).is_file()), None)
-    files = [Path(certifi.where()), *([system] if system else []), *_named(target, environ)]
-    return list(dict.fromkeys(file for file in files if file.is_file()))
 
 
 def _named(target: Path, environ: Mapping[str, str]) -> Iterator[Path]:

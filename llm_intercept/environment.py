@@ -31,7 +31,7 @@ BUNDLE: Mapping[str, str] = {
     "PIP_CERT": "pip",
     "NIX_SSL_CERT_FILE": "programs from Nix",
 }
-"""Variables that name the bundle, and who reads each. All but two replace a client's roots, hence a bundle."""
+"""Variables that name the bundle, and who reads each. Most replace a client's roots, hence a bundle."""
 
 NODE_PROXY = "NODE_USE_ENV_PROXY"  # Node 24 and later; earlier ones ignore HTTPS_PROXY altogether
 

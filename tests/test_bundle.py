@@ -1,7 +1,10 @@
 import ssl
 from pathlib import Path
 
+import pytest
+
 from llm_intercept import bundle, ca
+from llm_intercept.errors import ConfigError
 
 NOW = 1_795_000_000.0  # November 2026
 DAY = 86_400.0
@@ -31,3 +34,21 @@ def test_the_bundle_is_written_only_when_something_changed(tmp_path: Path) -> No
     assert bundle.ensure(tmp_path, {}, NOW + DAY).stat().st_ino == inode
     ca.rotate(tmp_path, NAMES, NOW)
     assert bundle.ensure(tmp_path, {}, NOW).stat().st_ino != inode
+
+
+def test_what_the_proxy_trusts_has_the_operators_root_and_not_ours(tmp_path: Path) -> None:
+    ours = ca.ensure(tmp_path / "certs", NAMES, NOW)
+    company = ca.ensure(tmp_path / "company", ("corp.example",), NOW)
+    text = bundle.upstream(tmp_path, tmp_path / "company" / ca.CERTIFICATE_FILE).read_text()
+    assert company.pem().strip() in text
+    assert ours.pem().strip() not in text
+    assert text.count("BEGIN CERTIFICATE") > 100
+
+
+@pytest.mark.parametrize("content", [None, "nothing"])
+def test_an_upstream_root_that_is_none_is_named(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "company.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=r"upstream_ca: .*company\.pem"):
+        bundle.upstream(tmp_path, file)
