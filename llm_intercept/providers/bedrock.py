@@ -4,7 +4,7 @@
     POST /model/us.anthropic.claude-sonnet-4-5-v1%3A0/converse-stream       converse      bedrock_converse
     POST /model/amazon.nova-micro-v1%3A0/invoke                             invoke        bedrock_invoke
     POST /model/amazon.nova-micro-v1:0/invoke-with-response-stream          invoke        bedrock_invoke
-    POST /model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse  converse      bedrock_converse
+    POST /model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse converse bedrock_converse
     POST /model/anthropic.claude-sonnet-4-v1:0/count-tokens                 count_tokens  bedrock_converse
     POST /openai/v1/chat/completions                                        chat          openai_chat
     POST /openai/v1/responses                                               responses     openai_responses
@@ -93,7 +93,7 @@ def _sign(request: Outgoing, keys: sigv4.AwsKeys, now: float) -> None:
         raise ConfigError("a body that streams through cannot be signed for Bedrock")
     region, service = _scope(request, keys)
     covered = _covered(request)
-    drop_signature(request)
+    request.drop_header("x-amz-security-token", "x-amz-content-sha256")
     path, _, query = request.path.partition("?")
     unsigned = sigv4.Unsigned(request.method, request.scheme, _authority(request), path, query, covered, body)
     signed = sigv4.sign(unsigned, keys, region, service, now)

@@ -73,8 +73,3 @@ def anthropic(prefix: str) -> tuple[Endpoint, ...]:
         Endpoint(re.compile(rf"{prefix}/models(?:/.+)?"), "models", "observe", methods=("GET",)),
         Endpoint(re.compile(rf"{prefix}/files(?:/.*)?"), "files", "observe", methods=ANY, upload=True),
     )
-
-
-def rerank(prefix: str, dialect: str = "openai_embeddings") -> tuple[Endpoint, ...]:
-    """Reranking as Voyage, Together and vLLM offer it: usage reads as that of embeddings."""
-    return (Endpoint(re.compile(rf"{prefix}/rerank"), "rerank", dialect),)
