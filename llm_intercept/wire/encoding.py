@@ -111,7 +111,7 @@ class Decoder:
         return chunk
 
 
-def decode_body(body: bytes, content_encoding: str, limit: int = OUTPUT_LIMIT) -> bytes | None:
+def inflate(body: bytes, content_encoding: str, limit: int = OUTPUT_LIMIT) -> bytes | None:
     """A whole body without its content-encoding; None if it cannot be undone."""
     decoder = Decoder(content_encoding, limit)
     decoded = decoder.feed(body)

@@ -10,17 +10,15 @@ import orjson
 
 from llm_intercept.wire import dialects
 from llm_intercept.wire.encoding import Decoder
-from llm_intercept.wire.fields import count, parse
+from llm_intercept.wire.fields import count, parse, total
 from llm_intercept.wire.framing import Frame, Framing
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.reading import Reading
 from llm_intercept.wire.splice import peek
+from llm_intercept.wire.usage import Usage
 
 __all__ = ["Reading", "Tap"]
-
-# What a dialect raises when a member has a type that nobody would expect there.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
 
 PARSE_LIMIT = 4 * 1024 * 1024
 SUMMARY = (
@@ -30,7 +28,11 @@ SUMMARY = (
 
 
 class Tap:
-    """Reads one answer. `headers` are the answer's, lower-case (Bedrock counts tokens in them)."""
+    """Reads one answer. `status` and `headers` (lower-case names) are the answer's.
+
+    An answer of 400 and above is read as the provider's error. Bedrock counts tokens, and names
+    its exceptions, in headers.
+    """
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Tap:
         content_encoding: str = "",
         *,
         keep: int = 0,
+        status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.dialect = dialects.get(dialect if dialect in dialects.names() else "observe")
@@ -50,6 +53,7 @@ class Tap:
         self._decoder = Decoder(content_encoding)
         self._framing: Framing | None = None
         self._whole = False
+        self._status = status
         self._keep = keep
         self._kept: list[bytes] = []
         self._closed = False
@@ -91,9 +95,7 @@ class Tap:
         if self._framing is not None:
             self._read(self._framing.close(), 0.0)
             reading.complete = reading.complete or self._framing.complete
-        if not reading.usage.known:
-            reading.usage.input = _header(self._headers, "x-amzn-bedrock-input-token-count")
-            reading.usage.output = _header(self._headers, "x-amzn-bedrock-output-token-count")
+        reading.usage.absorb(Usage() if reading.usage.known else _counted_in_headers(self._headers))
         reading.settle()
 
     def _read(self, frames: list[Frame], now: float) -> None:
@@ -104,8 +106,10 @@ class Tap:
             try:
                 payload = orjson.loads(data) if len(data) <= PARSE_LIMIT else peek(data, SUMMARY)
             except ValueError:
-                payload = parse(data)
-            if isinstance(payload, dict):
+                payload = parse(data) or parse(_braced(data))
+            if self._whole and self._status >= 400:
+                self._refused(data)
+            elif isinstance(payload, dict):
                 self._interpret(event, payload)
         if self.reading.content and not self.reading.first_token:
             self.reading.first_token = now
@@ -117,8 +121,33 @@ class Tap:
                 self.reading.complete = True
             else:
                 self.dialect.read_event(self.reading, event, payload)
-        except MALFORMED:
+        except dialects.MALFORMED:
             return
+
+    def _refused(self, body: bytes) -> None:
+        """The exception's name in the header is better than a bare status."""
+        kind, message = self.dialect.read_error(self._status, body)
+        named = self._headers.get("x-amzn-errortype", "").partition(":")[0]
+        self.reading.fail(named or kind, message)
+        self.reading.complete = True
+
+
+def _braced(document: bytes) -> bytes:
+    """A document inside something else: the remains of a transfer coding, a padding, a callback."""
+    return document[document.find(b"{") : document.rfind(b"}") + 1]
+
+
+def _counted_in_headers(headers: Mapping[str, str]) -> Usage:
+    prefix = "x-amzn-bedrock-"
+    read = _header(headers, f"{prefix}cache-read-input-token-count")
+    written = _header(headers, f"{prefix}cache-write-input-token-count")
+    plain = _header(headers, f"{prefix}input-token-count")
+    return Usage(
+        input=None if plain is None else total(plain, read, written),
+        output=_header(headers, f"{prefix}output-token-count"),
+        cache_read=read,
+        cache_write=written,
+    )
 
 
 def _header(headers: Mapping[str, str], name: str) -> int | None:

@@ -93,7 +93,7 @@ def recordings() -> tuple[Recording, ...]:
 
 
 @cache
-def sdk_usage() -> dict[str, list[int] | None]:
+def sdk_usage() -> dict[str, list[int | str] | None]:
     path = ROOT / "SDK_USAGE.json"
     return json.loads(path.read_text()) if path.exists() else {}
 

@@ -12,6 +12,9 @@ from llm_intercept.errors import ConfigError, Refusal, Reply
 from llm_intercept.wire.facts import RequestFacts
 from llm_intercept.wire.reading import Payload, Reading
 
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
+"""What a dialect may raise over a member of a type that nobody would expect there. Readers pass over it."""
+
 
 class Dialect(Protocol):
     """Everything but `refusal` reads what somebody else wrote, so it accepts anything."""
