@@ -21,6 +21,7 @@ AWS_BYTES = 42  # 10 for the access key id, 32 for the secret access key
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BODY, _CHECK = 43, 6
+_AWS_KEY_ID = re.compile(r"LLIA[A-Z2-7]{16}")
 _LENGTH = len(PREFIX) + _BODY + _CHECK
 
 
@@ -107,6 +108,16 @@ def new_aws_pair(random_bytes: bytes) -> tuple[str, str]:
     """(access key id, secret access key) in the shape that AWS SDKs expect, from `AWS_BYTES` random bytes."""
     key_id = AWS_PREFIX + _digits(int.from_bytes(random_bytes[:10], "big"), _BASE32, 16)
     return key_id, _digits(int.from_bytes(random_bytes[10:AWS_BYTES], "big"), _ALPHABET, 40)
+
+
+def is_ours(text: str) -> bool:
+    """Whether it means to be one of our bearer tokens, right or wrong."""
+    return text.startswith(PREFIX)
+
+
+def is_aws_key_id(text: str) -> bool:
+    """Whether it has the shape of an access key id of ours."""
+    return _AWS_KEY_ID.fullmatch(text) is not None
 
 
 def parse(text: str) -> Parsed:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from llm_intercept.exchange import Exchange
+from llm_intercept.settings import CaptureSettings
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.redaction import Redaction
 
@@ -41,20 +43,31 @@ class StoredBody:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CapturePolicy:
-    """How bodies are kept; see `CaptureSettings`."""
+class Capture:
+    """Which bodies are kept, and how: the settings, where a project does not say otherwise."""
 
-    max_bytes: int = 1_000_000
-    retention_days: int = 30
-    redact: Redaction = field(default_factory=Redaction)
+    def __init__(self, settings: CaptureSettings) -> None:
+        self._mode: str = settings.bodies
+        self.max_bytes = settings.max_bytes
+        self.retention_days = settings.retention_days
+        self.redact = Redaction(settings.redact)
+
+    def keeps(self, project_mode: str | None, failed: bool) -> bool:
+        """Whether the bodies of a call are to be kept, once it is known how it ended."""
+        mode = project_mode or self._mode
+        return mode == "all" or (mode == "errors" and failed)
+
+    def wanted(self, exchange: Exchange, status: int) -> int:
+        """How many bytes of the answer to retain when its headers have come."""
+        mode = exchange.principal.capture if exchange.principal else None
+        return self.max_bytes if self.keeps(mode, status >= 400) else 0
 
 
 def write_bodies(
-    connection: sqlite3.Connection, policy: CapturePolicy, batch: Iterable[tuple[int, Iterable[Body]]]
+    connection: sqlite3.Connection, capture: Capture, batch: Iterable[tuple[int, Iterable[Body]]]
 ) -> None:
     """Stores the bodies of some rows (by `requests.id`) in one transaction."""
-    values = [(row_id, *_packed(body, policy)) for row_id, bodies in batch for body in bodies]
+    values = [(row_id, *_packed(body, capture)) for row_id, bodies in batch for body in bodies]
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.executemany(
@@ -69,9 +82,9 @@ def write_bodies(
         raise
 
 
-def expire_bodies(connection: sqlite3.Connection, policy: CapturePolicy, now_us: int) -> int:
+def expire_bodies(connection: sqlite3.Connection, capture: Capture, now_us: int) -> int:
     """Deletes what is older than the retention, in short transactions; returns how many bodies went."""
-    oldest = now_us - policy.retention_days * _DAY_US
+    oldest = now_us - capture.retention_days * _DAY_US
     gone = 0
     while True:
         cursor = connection.execute(
@@ -102,11 +115,11 @@ def read_bodies(path: Path, request_id: int) -> list[StoredBody]:
     ]
 
 
-def _packed(body: Body, policy: CapturePolicy) -> tuple[str, str, int, int, bytes]:
+def _packed(body: Body, capture: Capture) -> tuple[str, str, int, int, bytes]:
     """Redacted before it is cut, so that no half of a secret remains at the end."""
     size = max(body.size, len(body.content))
     # A margin beyond the cap keeps the work bounded for a body that is far too large.
-    clean = policy.redact(body.content[: policy.max_bytes + 16_384])
-    kept = clean[: policy.max_bytes]
-    truncated = size > policy.max_bytes or len(clean) > len(kept) or size > len(body.content)
+    clean = capture.redact(body.content[: capture.max_bytes + 16_384])
+    kept = clean[: capture.max_bytes]
+    truncated = size > capture.max_bytes or len(clean) > len(kept) or size > len(body.content)
     return body.side, body.content_type, size, int(truncated), zlib.compress(kept, 6)

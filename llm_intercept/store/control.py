@@ -15,10 +15,14 @@ from pydantic import SecretStr
 from llm_intercept.errors import StoreError
 from llm_intercept.exchange import Principal
 from llm_intercept.policy.tokens import (
+    Expired,
+    Inactive,
     IssuedToken,
     Mistyped,
+    Revoked,
     TokenState,
     Unknown,
+    Valid,
     fingerprint,
     judge,
     parse,
@@ -30,6 +34,18 @@ from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
 from llm_intercept.store.sessions import Sessions
 from llm_intercept.store.tokens import Tokens
 from llm_intercept.vault import Vault
+
+__all__ = [
+    "Control",
+    "Expired",
+    "Inactive",
+    "Mistyped",
+    "Revoked",
+    "StoredCredential",
+    "TokenState",
+    "Unknown",
+    "Valid",
+]
 
 _KEY_CHECK = "llm-intercept key check"
 
@@ -71,6 +87,10 @@ class Control:
 
     def close(self) -> None:
         self._connection.close()
+
+    def check(self) -> None:
+        """Reads something; raises sqlite3.Error if that does not work."""
+        self._connection.execute("SELECT count(*) FROM projects").fetchone()
 
     def refresh(self) -> None:
         """Reloads the snapshot if anybody has committed since the last time."""

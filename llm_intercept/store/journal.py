@@ -28,7 +28,7 @@ _ROW_FIELDS = frozenset(f.name for f in dataclasses.fields(RequestRow))
 _ATTEMPT_FIELDS = frozenset(f.name for f in dataclasses.fields(AttemptRow))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Segment:
     path: Path
     descriptor: int
@@ -37,7 +37,7 @@ class _Segment:
 
 
 class Journal:
-    """Written by the event loop (`begin`, `done`), released by the writer thread (`committed`)."""
+    """The event loop calls `begin`, the writer thread `done` and `committed`. Appending may raise OSError."""
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder
@@ -51,26 +51,26 @@ class Journal:
         except OSError as error:
             raise StoreError(f"the journal {folder} cannot be written: {error.strerror}") from error
 
-    def begin(self, exchange_id: int, record: Mapping[str, object]) -> None:
-        """Before a call goes upstream: fields of RequestRow, at least `request_id`. May raise OSError."""
-        self._append(exchange_id, b"B " + _dumps({**record, "id": exchange_id}))
+    def begin(self, exchange_id: int, record: RequestRow | Mapping[str, object]) -> None:
+        """Before a call goes upstream: its row so far, or some fields, at least `request_id`."""
+        if isinstance(record, RequestRow):
+            self._append([exchange_id], b"B " + _dumps_row(record))
+        else:
+            self._append([exchange_id], b"B " + _dumps({**record, "id": exchange_id}))
 
-    def done(self, row: RequestRow) -> None:
-        """The finished row, before it is queued. May raise OSError."""
-        try:
-            line = orjson.dumps(row)
-        except TypeError:
-            make_storable(row)
-            line = orjson.dumps(row)
-        self._append(row.id, b"D " + line)
+    def done(self, *rows: RequestRow) -> None:
+        """Finished rows, in one write, before SQLite has them."""
+        if rows:
+            lines = b"\n".join(b"D " + _dumps_row(row) for row in rows)
+            self._append([row.id for row in rows], lines)
 
-    def drop(self, exchange_id: int) -> None:
+    def cancel(self, exchange_id: int) -> None:
         """A call that was begun turns out to have no row."""
-        self._append(exchange_id, b"X %d" % exchange_id)
+        self._append([exchange_id], b"X %d" % exchange_id)
         self.committed((exchange_id,))
 
     def committed(self, ids: Iterable[int]) -> None:
-        """These are in the database (or dropped); segments that nobody needs any more are deleted."""
+        """These are in the database (or cancelled); segments that nobody needs any more are deleted."""
         with self._lock:
             for exchange_id in ids:
                 for segment in self._holders.pop(exchange_id, ()):
@@ -100,19 +100,18 @@ class Journal:
                 self._delete(self._current)
             self._holders.clear()
 
-    def _append(self, exchange_id: int, line: bytes) -> None:
+    def _append(self, ids: Iterable[int], lines: bytes) -> None:
         with self._lock:
             segment = self._current
             if segment.size > self._limit:
                 segment = self._rotate()
-            # The set first: a line that is only half written still keeps its segment.
-            segment.pending.add(exchange_id)
-            holders = self._holders.get(exchange_id)
-            if holders is None:
-                self._holders[exchange_id] = [segment]
-            elif segment not in holders:
-                holders.append(segment)
-            segment.size += os.write(segment.descriptor, line + b"\n")
+            # First the note of who needs it: a line that is only half written still keeps its segment.
+            for exchange_id in ids:
+                segment.pending.add(exchange_id)
+                holders = self._holders.setdefault(exchange_id, [])
+                if segment not in holders:
+                    holders.append(segment)
+            segment.size += os.write(segment.descriptor, lines + b"\n")
 
     def _rotate(self) -> _Segment:
         full, self._current = self._current, self._open_next()
@@ -207,6 +206,14 @@ def _row(record: Mapping[str, object]) -> RequestRow:
     for attempt in tries if isinstance(tries, list) else ():
         row.tries.append(AttemptRow(**{k: v for k, v in attempt.items() if k in _ATTEMPT_FIELDS}))
     return row
+
+
+def _dumps_row(row: RequestRow) -> bytes:
+    try:
+        return orjson.dumps(row)
+    except TypeError:
+        make_storable(row)
+        return orjson.dumps(row)
 
 
 def _dumps(record: Mapping[str, object]) -> bytes:

@@ -12,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from llm_intercept.errors import StoreError
-from llm_intercept.store.bodies import Body, CapturePolicy, expire_bodies, write_bodies
+from llm_intercept.home import Home
+from llm_intercept.settings import CaptureSettings
+from llm_intercept.store.bodies import Body, Capture, expire_bodies, write_bodies
 from llm_intercept.store.journal import Journal
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.rows import RequestRow
@@ -34,13 +35,14 @@ _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HOUSEKEEPING_S = 3600.0
 
 type RowJob = RequestRow | Callable[[], RequestRow]
+type BodiesOf = Callable[[RequestRow], Sequence[Body]]
 
 
 @dataclass(slots=True)
 class _Item:
     job: RowJob
     fallback: RequestRow | None
-    bodies: Sequence[Body]
+    bodies: BodiesOf | None
     size: int
     since: float
 
@@ -65,19 +67,17 @@ class Writer:
 
     def __init__(
         self,
-        usage_db: Path,
-        bodies_db: Path | None = None,
-        *,
+        home: Home,
         journal: Journal | None = None,
-        capture: CapturePolicy | None = None,
-        on_commit: Callable[[Sequence[RequestRow]], None] | None = None,
+        *,
+        capture: Capture | None = None,
+        on_commit: Callable[[list[RequestRow]], None] | None = None,
         window: float = WINDOW_S,
         body_budget: int = BODY_BUDGET,
     ) -> None:
-        self._usage_db = usage_db
-        self._bodies_db = bodies_db
+        self._home = home
         self._journal = journal
-        self._capture = capture or CapturePolicy()
+        self._capture = capture or Capture(CaptureSettings.model_validate({}))
         self._on_commit = on_commit
         self._window = window
         self._body_budget = body_budget
@@ -100,11 +100,22 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, job: RowJob, *, bodies: Sequence[Body] = (), fallback: RequestRow | None = None) -> None:
-        """Queues a row, or what makes one in the writer's thread; `fallback` is written if that fails."""
-        size = sum(len(body.content) for body in bodies)
+    def put(
+        self,
+        job: RowJob,
+        *,
+        fallback: RequestRow | None = None,
+        bodies: BodiesOf | None = None,
+        body_bytes: int = 0,
+    ) -> None:
+        """Queues a row, or what makes one in the writer's thread; `fallback` is written if that fails.
+
+        `bodies` says, in the same thread, what to capture of the row's call; `body_bytes` is about what
+        it holds in memory until then.
+        """
+        size = body_bytes if bodies else 0
         if size and not self._reserve(size):
-            bodies, size = (), 0
+            bodies, size = None, 0
             self.bodies_dropped += 1
         self._queue.append(_Item(job, fallback, bodies, size, time.monotonic()))
         if not self._waiting.is_set():
@@ -149,28 +160,45 @@ class Writer:
         while not (self._stopping.is_set() and not self._queue) and not self._out_of_time():
             self._waiting.wait(60.0)
             self._waiting.clear()
-            self._stopping.wait(self._window)
             while self._queue and not self._out_of_time():
                 self._write(self._collect())
             self._keep_house()
         self._close()
 
     def _collect(self) -> _Batch:
+        """Makes rows as they come, so that they are in the journal at once, until it is time to commit."""
         batch = _Batch()
         self._in_work, self._oldest = 0, self._queue[0].since
-        freed = 0
+        until = time.monotonic() + self._window
+        while True:
+            self._take(batch)
+            if self._in_work >= BATCH_ROWS or self._stopping.is_set() or time.monotonic() >= until:
+                return batch
+            self._stopping.wait(self._window / 5)
+
+    def _take(self, batch: _Batch) -> None:
+        freed, made = 0, []
         while self._queue and self._in_work < BATCH_ROWS:
             item = self._queue.popleft()
             self._in_work += 1
             freed += item.size
             row = _made(item)
             if row is not None:
-                batch.add(row, item.bodies)
+                batch.add(row, _bodies(item, row))
+                if row is not item.job:  # others are in the journal already, or come from it
+                    made.append(row)
             if self._in_work % _BREATH_EVERY == 0:
                 time.sleep(_BREATH_S)
+        self._note(made)
         with self._body_lock:
             self._body_bytes -= freed
-        return batch
+
+    def _note(self, rows: Sequence[RequestRow]) -> None:
+        try:
+            if self._journal is not None:
+                self._journal.done(*rows)
+        except Exception:
+            log.exception("finished rows could not be journaled")
 
     def _write(self, batch: _Batch) -> None:
         """Until it is written, or the time to stop has run out."""
@@ -218,17 +246,17 @@ class Writer:
             self._stopping.wait(pause)
 
     def _write_bodies(self, batch: _Batch) -> None:
-        if not batch.bodies or self._bodies_db is None:
+        if not batch.bodies:
             return
         try:
-            connection = self._bodies_connection(self._bodies_db)
+            connection = self._bodies_connection()
             write_bodies(connection, self._capture, [(row.id, bodies) for row, bodies in batch.bodies])
         except Exception:
             log.exception("captured bodies could not be stored")
             self.bodies_dropped += len(batch.bodies)
             self._disconnect()
 
-    def _committed(self, ids: Sequence[int], written: Sequence[RequestRow]) -> None:
+    def _committed(self, ids: Sequence[int], written: list[RequestRow]) -> None:
         try:
             if self._journal is not None:
                 self._journal.committed(ids)
@@ -238,23 +266,23 @@ class Writer:
             log.exception("rows are written, but telling so failed")
 
     def _keep_house(self) -> None:
-        if self._bodies_db is None or time.monotonic() < self._housekeeping_due:
+        if time.monotonic() < self._housekeeping_due:
             return
         self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
         try:
-            expire_bodies(self._bodies_connection(self._bodies_db), self._capture, time.time_ns() // 1000)
+            expire_bodies(self._bodies_connection(), self._capture, time.time_ns() // 1000)
         except Exception:
             log.exception("old bodies could not be deleted")
             self._disconnect()
 
     def _usage_connection(self) -> sqlite3.Connection:
         if self._usage is None:
-            self._usage = connect(self._usage_db)
+            self._usage = connect(self._home.usage_db)
         return self._usage
 
-    def _bodies_connection(self, path: Path) -> sqlite3.Connection:
+    def _bodies_connection(self) -> sqlite3.Connection:
         if self._bodies is None:
-            self._bodies = connect(path)
+            self._bodies = connect(self._home.bodies_db)
         return self._bodies
 
     def _out_of_time(self) -> bool:
@@ -286,3 +314,13 @@ def _made(item: _Item) -> RequestRow | None:
         request_id = item.fallback.request_id if item.fallback else ""
         log.exception("a row could not be made", extra={"request_id": request_id})
         return item.fallback
+
+
+def _bodies(item: _Item, row: RequestRow) -> Sequence[Body]:
+    if item.bodies is None:
+        return ()
+    try:
+        return item.bodies(row)
+    except Exception:
+        log.exception("bodies could not be captured", extra={"request_id": row.request_id})
+        return ()
