@@ -1,0 +1,68 @@
+"""`llm-intercept config`: read only; settings are changed in the file or the environment."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from llm_intercept.cli.output import json_option, print_json, print_table
+from llm_intercept.cli.session import Session, pass_session
+
+
+@click.group
+def command() -> None:
+    """Show the settings and where each value comes from.
+
+    \b
+    Environment goes over config.toml goes over defaults:
+      LLM_INTERCEPT_CAPTURE__BODIES=errors llm-intercept config show
+    or in config.toml:
+      [capture]
+      bodies = "errors"
+    """
+
+
+@command.command
+@json_option
+@pass_session
+def show(session: Session, as_json: bool) -> None:
+    """Every setting, its value and its source."""
+    values = session.settings.model_dump(mode="json")
+    rows = [
+        {"name": name, "value": _value(values, name), "source": source}
+        for name, source in session.loaded.sources.items()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    shown = [{**row, "value": _shown(row["value"])} for row in rows]
+    print_table({"name": "setting", "value": "value", "source": "source"}, shown)
+
+
+@command.command
+@pass_session
+def path(session: Session) -> None:
+    """The path of config.toml (which need not exist)."""
+    click.echo(session.home.config_toml)
+
+
+@command.command
+@pass_session
+def check(session: Session) -> None:
+    """Say whether the settings are right; if not, what to change."""
+    changed = sum(source != "default" for source in session.loaded.sources.values())
+    session.registry.ca_names()
+    click.echo(f"The settings are right; {changed} of them are not at their default.")
+
+
+def _value(values: Mapping[str, Any], dotted: str) -> object:
+    found: Any = values
+    for part in dotted.split("."):
+        found = found[part]
+    return found
+
+
+def _shown(value: object) -> str:
+    """As one would write it in the environment."""
+    return value if isinstance(value, str) else "-" if value is None else json.dumps(value)

@@ -1,0 +1,182 @@
+"""`llm-intercept logs`: reads the JSONL files of `llm_intercept/logs.py`, rotated ones included."""
+
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from llm_intercept.cli.output import dollars, milliseconds
+from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.store.report_time import parse_when
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_POLL_SECONDS = 0.25
+_ROTATED = re.compile(r"(?P<base>.+\.jsonl)(?:\.(?P<number>\d+))?")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the lines as they are.")
+kind_option = click.option(
+    "--kind", type=click.Choice(["requests", "events"]), help="Only one line for each call, or only events."
+)
+
+type Line = tuple[str, dict[str, Any], str]
+"""(time, what it says, as it is written)"""
+
+
+@click.group
+def command() -> None:
+    """Follow and search the structured logs.
+
+    \b
+    llm-intercept logs tail -f
+    llm-intercept logs search timeout --since 24h --level warning
+    """
+
+
+@command.command
+@click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(0), help="How many.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written.")
+@kind_option
+@json_option
+@pass_session
+def tail(session: Session, lines: int, follow: bool, kind: str | None, as_json: bool) -> None:
+    """The last lines."""
+    folder = session.home.logs
+    files = {base: paths[-1] for base, paths in log_files(folder, kind).items()}
+    ends = {path: _end(path) for path in files.values()}
+    last = [line for paths in log_files(folder, kind).values() for line in deque(_lines(paths), lines)]
+    for line in sorted(last, key=lambda item: item[0])[-lines:] if lines else []:
+        _print(line, as_json)
+    if follow:
+        _follow(folder, kind, ends, as_json)
+
+
+@command.command
+@click.argument("text")
+@click.option("--level", type=click.Choice(LEVELS), help="Only events of at least this level.")
+@click.option("--since", default="", metavar="WHEN", help="From: 7d, 24h, today, 2026-11-01.")
+@click.option("--until", default="", metavar="WHEN", help="To, in the same words.")
+@kind_option
+@json_option
+@pass_session
+def search(
+    session: Session, text: str, level: str | None, since: str, until: str, kind: str | None, as_json: bool
+) -> None:
+    """The lines in which TEXT occurs, upper or lower case, oldest first."""
+    start = _bound(since, session.now_us) if since else ""
+    end = _bound(until, session.now_us, end=True) if until else "~"
+    wanted = text.lower()
+    paths = [path for group in log_files(session.home.logs, kind).values() for path in group]
+    found = sorted(
+        (
+            line
+            for line in _lines(paths)
+            if start <= line[0] < end and wanted in line[2].lower() and _is(line, level)
+        ),
+        key=lambda item: item[0],
+    )
+    for line in found:
+        _print(line, as_json)
+    if not found:
+        click.echo(f"No line contains {text!r}.", err=True)
+
+
+def log_files(folder: Path, kind: str | None = None) -> dict[str, list[Path]]:
+    """For each log its files, oldest first: `x.jsonl.2`, `x.jsonl.1`, `x.jsonl`."""
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for path in folder.glob("*.jsonl*"):
+        match = _ROTATED.fullmatch(path.name)
+        if match and kind in (None, match["base"].removesuffix(".jsonl")):
+            found.setdefault(match["base"], []).append((-int(match["number"] or 0), path))
+    return {base: [path for _, path in sorted(files)] for base, files in sorted(found.items())}
+
+
+def _lines(paths: list[Path]) -> Iterator[Line]:
+    for path in paths:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from filter(None, map(_parsed, file))
+
+
+def _parsed(text: str) -> Line | None:
+    """None for a line that is not whole: it is being written, or was when the machine stopped."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(content, dict):
+        return None
+    return _comparable(str(content.get("ts") or content.get("timestamp") or "")), content, text.rstrip("\n")
+
+
+def _comparable(moment: str) -> str:
+    return moment.replace("+00:00", "Z").replace(" ", "T")
+
+
+def _bound(text: str, now_us: int, *, end: bool = False) -> str:
+    seconds = parse_when(text, now_us, end=end) / 1e6
+    return _comparable(datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds"))
+
+
+def _is(line: Line, level: str | None) -> bool:
+    if level is None:
+        return True
+    name = str(line[1].get("level", "")).lower()
+    return name in LEVELS and LEVELS.index(name) >= LEVELS.index(level)
+
+
+def _print(line: Line, as_json: bool) -> None:
+    click.echo(line[2] if as_json else _readable(line[0], line[1]))
+
+
+def _readable(moment: str, content: dict[str, Any]) -> str:
+    if "outcome" in content:
+        return _call(moment, content)
+    known = ("ts", "timestamp", "level", "name", "message")
+    rest = " ".join(f"{key}={value}" for key, value in content.items() if key not in known)
+    level = str(content.get("level", "")).upper()
+    return f"{moment}  {level:<8}{content.get('message', '')}  {rest}".rstrip()
+
+
+def _call(moment: str, content: dict[str, Any]) -> str:
+    who = "/".join(str(content[key]) for key in ("project", "token") if content.get(key))
+    what = "/".join(str(content[key]) for key in ("provider", "model") if content.get(key))
+    parts = [f"{content['outcome']:<8}", str(content.get("status", "-")), who, what]
+    parts.append(f"{content.get('input_tokens', 0)}+{content.get('output_tokens', 0)} tokens")
+    parts.append(dollars(content.get("cost_nanos", 0)))
+    parts.append(milliseconds(content.get("duration_ms", 0)))
+    return f"{moment}  {'  '.join(parts)}  {content.get('error_message', '')}".rstrip()
+
+
+def _end(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _follow(folder: Path, kind: str | None, ends: dict[Path, int], as_json: bool) -> None:
+    """Until interrupted. A file that has become shorter was rotated and is read from its start."""
+    while True:
+        for paths in log_files(folder, kind).values():
+            path = paths[-1]
+            size = _end(path)
+            start = ends.get(path, 0)
+            with path.open(encoding="utf-8", errors="replace") as file:
+                file.seek(start if start <= size else 0)
+                _print_whole_lines(file, as_json)
+                ends[path] = file.tell()
+        time.sleep(_POLL_SECONDS)
+
+
+def _print_whole_lines(file: TextIO, as_json: bool) -> None:
+    while True:
+        place = file.tell()
+        text = file.readline()
+        if not text.endswith("\n"):
+            file.seek(place)
+            return
+        line = _parsed(text)
+        if line is not None:
+            _print(line, as_json)

@@ -1,0 +1,155 @@
+"""`llm-intercept run`: a program with everything set, and its bill."""
+
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+
+import click
+
+from llm_intercept import environment
+from llm_intercept.cli.clients import key_variables, require_ready
+from llm_intercept.cli.output import count, dollars
+from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.policy.tokens import Valid
+from llm_intercept.store import reports
+from llm_intercept.store.projects import DEFAULT_PROJECT
+from llm_intercept.store.report_terms import Filters
+from llm_intercept.store.report_time import Window
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # what a shell returns
+# A run token that was not revoked, because the machine went down, ends by itself.
+RUN_TOKEN_LIFETIME = timedelta(days=7)
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_SETTLE_SECONDS, _SETTLE_ROUNDS = 0.2, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The token that a run's calls carry; `filters` find them again, None where they are not in our books."""
+
+    token: str
+    filters: Filters | None
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--project", help="The project that the calls belong to.  [default: default]")
+@click.option("--token", metavar="TOKEN", help="Use this token instead of one made for this run.")
+@click.option("--proxy", metavar="URL", help="A proxy elsewhere.  [default: the one of the settings]")
+@click.option("--quiet", is_flag=True, help="Do not print the bill.")
+@click.argument("program", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+@pass_session
+@click.pass_context
+def command(
+    ctx: click.Context,
+    session: Session,
+    project: str | None,
+    token: str | None,
+    proxy: str | None,
+    quiet: bool,
+    program: tuple[str, ...],
+) -> None:
+    """Run a program whose LLM calls go through the proxy; prints the bill.
+
+    \b
+    llm-intercept run -- claude -p 'hi'
+    llm-intercept run --project demo -- python agent.py
+
+    The program is not changed: it gets the variables for proxy and certificates. All its calls are
+    attributed to a token made for this run and revoked at its end. Where the program has a key of its
+    own, that key is used; where it has none and we have one stored, ours is. Its exit code is returned.
+    """
+    if project and token:
+        raise click.UsageError("a token belongs to a project already: give either --project or --token")
+    url = proxy or session.proxy_url
+    require_ready(url)
+    started = session.now_us
+    with _identity(session, project, token) as identity:
+        values = environment.variables(
+            url,
+            str(session.bundle()),
+            session.environ,
+            token=identity.token,
+            key_variables=key_variables(session),
+        )
+        code = _supervise(program, {**session.environ, **values})
+        if not quiet and identity.filters is not None:
+            click.echo(bill(_settled(session, started, identity.filters)), err=True)
+    ctx.exit(code)
+
+
+@contextmanager
+def _identity(session: Session, project: str | None, token: str | None) -> Iterator[Identity]:
+    if token:
+        yield Identity(token, _filters(session, token))
+        return
+    name = f"run-{secrets.token_hex(4)}"
+    made = session.control.tokens.create(project or DEFAULT_PROJECT, name, lifetime=RUN_TOKEN_LIFETIME)
+    try:
+        yield Identity(made.text, Filters(project=made.token.project, token=name))
+    finally:
+        session.control.tokens.revoke(made.token.id)
+
+
+def _filters(session: Session, token: str) -> Filters | None:
+    state = session.control.token(token, session.now)
+    if not isinstance(state, Valid):
+        return None  # a token of another proxy: its calls are in that one's books
+    return Filters(project=state.principal.project, token=state.principal.token)
+
+
+def _supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Its exit code, as a shell gives it. A terminal's Ctrl-C reaches the program by itself; we wait."""
+    try:
+        process = subprocess.Popen(program, env=dict(environ))
+    except FileNotFoundError:
+        click.echo(f"Error: there is no program {program[0]}", err=True)
+        return NOT_FOUND
+    except OSError as error:
+        click.echo(f"Error: {program[0]} cannot be started: {error.strerror}", err=True)
+        return NOT_EXECUTABLE
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+def _settled(session: Session, started: int, filters: Filters) -> reports.Summary:
+    """The totals, once two readings agree: rows are written a moment after their calls."""
+    found = reports.Summary()
+    for _ in range(_SETTLE_ROUNDS):
+        time.sleep(_SETTLE_SECONDS)
+        latest = reports.summary(session.usage, Window(started, session.now_us + 1), filters)
+        if latest == found:
+            break
+        found = latest
+    return found
+
+
+def bill(found: reports.Summary) -> str:
+    """One line: calls, tokens, cost, errors."""
+    parts = [
+        _plural(found.requests, "call"),
+        f"{count(found.input_tokens)} tokens in, {count(found.output_tokens)} out",
+        dollars(found.cost_nanos) + (f" ({found.unpriced} unpriced)" if found.unpriced else ""),
+    ]
+    if found.errors:
+        parts.append(_plural(found.errors, "error"))
+    return "llm-intercept: " + " · ".join(parts)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

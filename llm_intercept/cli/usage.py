@@ -1,0 +1,148 @@
+"""`llm-intercept usage`: the numbers of `store/reports.py`, as tables and as JSON."""
+
+from dataclasses import asdict
+
+import click
+
+from llm_intercept.cli.output import count, dollars, json_option, milliseconds, print_json, print_table
+from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.cli.spans import read_span, span_options
+from llm_intercept.store import reports
+from llm_intercept.store.export import usd
+
+EMPTY = "No calls in this time. Make one: llm-intercept run -- CMD..., and look again."
+
+
+@click.group
+def command() -> None:
+    """Calls, tokens, money and time, by whatever you ask for.
+
+    \b
+    llm-intercept usage summary --since today
+    llm-intercept usage by-model --since 7d --project demo
+    llm-intercept usage daily --since 2026-11-01 --until 2026-11-30 --json
+    """
+
+
+def _facts(found: reports.Summary) -> dict[str, object]:
+    return {**asdict(found), "total_tokens": found.total_tokens, "cost_usd": usd(found.cost_nanos)}
+
+
+@command.command
+@span_options
+@json_option
+@pass_session
+def summary(session: Session, /, as_json: bool, **options: str) -> None:
+    """Totals."""
+    span = read_span(session, options)
+    found = reports.summary(session.usage, span.window, span.filters)
+    if as_json:
+        print_json(_facts(found))
+    elif not found.requests:
+        click.echo(EMPTY)
+    else:
+        click.echo("\n".join(f"{name:<13}{text}" for name, text in _paragraph(found).items()))
+
+
+def _paragraph(found: reports.Summary) -> dict[str, str]:
+    counts = {name: count(value) for name, value in asdict(found).items() if isinstance(value, int)}
+    unpriced = f"; {counts['unpriced']} calls without a known price are not in it" if found.unpriced else ""
+    return {
+        "Calls": "{requests}, {errors} of them errors, {streams} streamed".format(**counts),
+        "Tokens in": "{input_tokens}, of which {cache_read_tokens} read from a provider's cache"
+        " and {cache_write_tokens} written to it".format(**counts),
+        "Tokens out": "{output_tokens}, of which {reasoning_tokens} reasoning".format(**counts),
+        "Cost": dollars(found.cost_nanos) + unpriced,
+        "Duration": _spread(found.duration_ms_p50, found.duration_ms_p95),
+        "First token": _spread(found.ttft_ms_p50, found.ttft_ms_p95),
+    }
+
+
+def _spread(median: float | None, high: float | None) -> str:
+    if median is None or high is None:
+        return "-"
+    return f"{milliseconds(median)} median, {milliseconds(high)} at the 95th percentile"
+
+
+_COLUMNS = {
+    "requests": "calls",
+    "errors": "errors",
+    "input_tokens": "tokens in",
+    "cache_read_tokens": "cached",
+    "output_tokens": "tokens out",
+    "cost_nanos": "cost",
+    "duration_ms_p50": "p50",
+    "duration_ms_p95": "p95",
+    "ttft_ms_p50": "first token",
+}
+_FORMATS = dict.fromkeys(_COLUMNS, count) | {
+    "cost_nanos": dollars,
+    **dict.fromkeys(("duration_ms_p50", "duration_ms_p95", "ttft_ms_p50"), milliseconds),
+}
+
+
+def _breakdown(name: str, by: "reports.Dimension | reports.Interval", text: str) -> None:
+    @command.command(name, help=text)
+    @span_options
+    @json_option
+    @pass_session
+    def breakdown(session: Session, /, as_json: bool, **options: str) -> None:
+        span = read_span(session, options)
+        lines = reports.breakdown(session.usage, span.window, by, span.filters)
+        if as_json:
+            print_json([{by: line.key, **_facts(line.summary)} for line in lines])
+        elif not lines:
+            click.echo(EMPTY)
+        else:
+            rows = [{by: line.key or "(none)", **asdict(line.summary)} for line in lines]
+            print_table({by: by, **_COLUMNS}, rows, _FORMATS)
+
+
+_breakdown("daily", "day", "One line for each day (UTC).")
+_breakdown("hourly", "hour", "One line for each hour (UTC).")
+_breakdown("by-model", "model", "One line for each model, the most expensive first.")
+_breakdown("by-project", "project", "One line for each project.")
+_breakdown("by-provider", "provider", "One line for each provider.")
+_breakdown("by-token", "token", "One line for each token; `own:...` stands for a client's own key.")
+
+_RECENT = {
+    "ts": "time (UTC)",
+    "project": "project",
+    "token": "token",
+    "provider": "provider",
+    "model": "model",
+    "status": "status",
+    "outcome": "outcome",
+    "input_tokens": "in",
+    "output_tokens": "out",
+    "cost_nanos": "cost",
+    "duration_ms": "time",
+}
+_RECENT_FORMATS = {
+    "input_tokens": count,
+    "output_tokens": count,
+    "cost_nanos": dollars,
+    "duration_ms": milliseconds,
+}
+
+
+@command.command
+@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option("--errors", "only_errors", is_flag=True, help="Only calls that count as errors.")
+@span_options
+@json_option
+@pass_session
+def recent(session: Session, /, limit: int, only_errors: bool, as_json: bool, **options: str) -> None:
+    """The last calls, newest first."""
+    span = read_span(session, options)
+    if only_errors:
+        found = reports.errors(session.usage, span.window, span.filters, limit)
+    else:
+        since, until = span.window.since, span.window.until
+        found = reports.recent(session.usage, since - 1, limit, span.filters, until)
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo(EMPTY)
+    else:
+        print_table(_RECENT, found, _RECENT_FORMATS)
