@@ -71,8 +71,7 @@ def request_for(
 
 
 def _models_path(registry: Registry, provider: Provider) -> str:
-    own = (f"{provider.bare}/models",) if provider.bare else ()
-    for path in (*own, *_MODEL_LISTS):
+    for path in (f"{provider.bare}/models", *_MODEL_LISTS):
         if registry.endpoint(provider, "GET", path).operation == "models":
             return path
     return "/"

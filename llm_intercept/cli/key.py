@@ -5,7 +5,7 @@ import sys
 import click
 from pydantic import SecretStr
 
-from llm_intercept.cli.output import json_option, print_json, print_table, records
+from llm_intercept.cli.output import json_option, moment, print_json, print_table, records
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import NotFound
 from llm_intercept.store.credentials import Credential
@@ -89,9 +89,8 @@ def list_(session: Session, provider: str | None, as_json: bool) -> None:
     elif not found:
         click.echo("No keys yet: llm-intercept key add openai --key-env OPENAI_API_KEY")
     else:
-        print_table(
-            _COLUMNS, [{**row, "enabled": "yes" if row["enabled"] else "no"} for row in records(found)]
-        )
+        rows = [{**row, "enabled": "yes" if row["enabled"] else "no"} for row in records(found)]
+        print_table(_COLUMNS, rows, {"created_at": moment})
 
 
 _COLUMNS = {
