@@ -67,7 +67,7 @@ STATUS_OF: dict[RefusalKind, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is not served: `kind` selects status and error type, `code` is stable and machine-readable."""
+    """Why a call is not served: `kind` selects status and error type, `code` is for machines and stable."""
 
     kind: RefusalKind
     code: str

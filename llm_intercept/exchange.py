@@ -1,6 +1,5 @@
 """The state of one call, from its first header to its row. Exactly one `Exchange` belongs to one flow."""
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,9 @@ from llm_intercept.store.rows import AttemptRow
 
 if TYPE_CHECKING:
     from llm_intercept.providers.base import Endpoint, Provider
+    from llm_intercept.providers.presented import Presented
     from llm_intercept.wire.pipe import Pipe
-    from llm_intercept.wire.tap import Tap
+    from llm_intercept.wire.tap import Reading, Tap
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Exchange:
     provider: "Provider"
     endpoint: "Endpoint"
     method: str
+    host: str  # as the client named it
     path: str  # as the provider will see it, with query
     client_ip: str
     client: str = ""
@@ -83,8 +84,16 @@ class Exchange:
     upload: bool = False  # the request body streams through unseen
     recorded: bool = True  # False: a path that is not inference
     principal: Principal | None = None
+    presented: "tuple[Presented, ...]" = ()  # project tokens of ours that must not travel on
+    foreign: "tuple[Presented, ...]" = ()  # the client's own credentials: only for the provider it called
+    aws_secret: SecretStr | None = (
+        None  # a project's AWS key pair signed this call: verify with the body at hand
+    )
     refusal: Refusal | None = None
     target: Target | None = None
+    asks_usage: bool = False  # the client itself asked for usage in the stream
+    changed_body: bool = False
+    hide_usage: bool = False  # we asked for the usage chunk, so the client must not see it
     phases: Phases = field(default_factory=Phases)
     changes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -96,13 +105,21 @@ class Exchange:
     request_body: bytes = b""  # kept for estimates and capture until the row is written
     response_body: bytes = b""  # the same, capped
     request_type: str = ""  # content-type
+    request_encoding: str = ""  # content-encoding
     response_type: str = ""
+    response_encoding: str = ""
+    reading: "Reading | None" = None  # already read, for WebSocket responses
     status: int | None = None
+    ended_by: str = ""  # "client" | "upstream": who ended the exchange early
+    error_message: str = ""
     tap: "Tap | None" = None
     pipe: "Pipe | None" = None
+    busy: float = 0.0  # seconds spent in our own code
+    responses: int = 0  # inside a WebSocket
+    timed_out: bool = False
     finished: bool = False
 
     @property
-    def now(self) -> float:
-        """The clock of `phases`."""
-        return time.perf_counter()
+    def kept(self) -> int:
+        """Bytes of a streamed answer that are retained for capture."""
+        return len(self.tap.kept) if self.tap else 0

@@ -27,24 +27,33 @@ class UsageSettings(Section):
     """How token usage is obtained."""
 
     inject: bool = Field(
-        True, description="ask OpenAI-style streams for their usage when the client did not, and hide the extra chunk again"
+        True,
+        description="ask OpenAI-style streams for their usage, and hide the answer from clients that did not",
     )
 
 
 class CaptureSettings(Section):
     """Storing bodies in bodies.db."""
 
-    bodies: Literal["none", "errors", "all"] = Field("none", description="which bodies to keep; a project can say otherwise")
+    bodies: Literal["none", "errors", "all"] = Field(
+        "none", description="which bodies to keep; a project can say otherwise"
+    )
     max_bytes: int = Field(1_000_000, description="cap for each body, in bytes", ge=1024)
     retention_days: int = Field(30, description="captured bodies older than this are deleted", ge=1)
-    redact: list[str] = Field(default_factory=list, description="regular expressions whose matches are replaced before storing")
+    redact: list[str] = Field(
+        default_factory=list, description="regular expressions whose matches are replaced before storing"
+    )
 
 
 class LimitsSettings(Section):
     """Bounds that protect the proxy itself."""
 
-    max_body_bytes: int = Field(64_000_000, description="largest request body that is read into memory; larger ones get 413", ge=1)
-    stream_over_bytes: int = Field(8_000_000, description="bodies of files and audio over this size stream through unseen", ge=1)
+    max_body_bytes: int = Field(
+        64_000_000, description="largest request body that is read into memory; larger ones get 413", ge=1
+    )
+    stream_over_bytes: int = Field(
+        8_000_000, description="bodies of files and audio over this size stream through unseen", ge=1
+    )
 
 
 class TimeoutSettings(Section):
@@ -57,7 +66,9 @@ class TimeoutSettings(Section):
 class LogSettings(Section):
     """Structured JSONL logs under the home's `logs/`."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level that is written")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe level that is written"
+    )
     max_mb: int = Field(10, description="size at which the file is rotated", ge=1)
     backups: int = Field(5, description="rotated files that are kept", ge=0)
     requests: bool = Field(True, description="one line for each exchange")
@@ -71,17 +82,27 @@ class PriceOverride(Section):
     since: str = Field("", description="first day (YYYY-MM-DD, UTC) this price applies; empty: always")
     input: Decimal = Field(description="per million input tokens")
     output: Decimal = Field(Decimal(0), description="per million output tokens")
-    cache_read: Decimal | None = Field(None, description="per million tokens read from a cache; default: as input")
-    cache_write: Decimal | None = Field(None, description="per million tokens written to a cache; default: as input")
-    cache_write_1h: Decimal | None = Field(None, description="the same for one-hour cache writes; default: as cache_write")
+    cache_read: Decimal | None = Field(
+        None, description="per million tokens read from a cache; default: as input"
+    )
+    cache_write: Decimal | None = Field(
+        None, description="per million tokens written to a cache; default: as input"
+    )
+    cache_write_1h: Decimal | None = Field(
+        None, description="the same for one-hour cache writes; default: as cache_write"
+    )
 
 
 class ProviderSettings(Section):
     """A change to a built-in provider, or a whole new one (then `dialect` and `base_url` are needed)."""
 
-    dialect: Literal["openai", "anthropic"] | None = Field(None, description="for a new provider: which API it is compatible with")
+    dialect: Literal["openai", "anthropic"] | None = Field(
+        None, description="for a new provider: which API it is compatible with"
+    )
     base_url: str | None = Field(None, description="where its traffic goes")
-    hosts: list[str] = Field(default_factory=list, description="further host names to intercept; the base URL's host is included")
+    hosts: list[str] = Field(
+        default_factory=list, description="further host names to intercept; the base URL's host is included"
+    )
     key_env: str | None = Field(None, description="environment variable that holds its key")
     title: str | None = Field(None, description="name for people")
     key_optional: bool = Field(False, description="the server needs no key")
@@ -102,14 +123,17 @@ class SimSettings(Section):
 
 
 class Settings(Section):
-    """Everything that can be configured; `llm-intercept config show` prints it with the source of each value."""
+    """Everything that can be configured; `llm-intercept config show` prints it with each value's source."""
 
     host: str = Field("127.0.0.1", description="address the proxy listens on")
     port: int = Field(8080, description="port of the proxy", ge=1, le=65535)
     auth: Literal["open", "required"] = Field(
-        "open", description="`open` also lets a client's own provider key through; forced to `required` off loopback"
+        "open",
+        description="`open` also lets a client's own provider key through; forced to `required` off loopback",
     )
-    upstream_ca: str | None = Field(None, description="PEM file trusted for providers in addition to the public roots")
+    upstream_ca: str | None = Field(
+        None, description="PEM file trusted for providers in addition to the public roots"
+    )
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     usage: UsageSettings = Field(default_factory=UsageSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)

@@ -99,6 +99,8 @@ class Provider:
     price_provider: str | None = None
     env: str | None = None
     key_optional: bool = False  # local servers: no credential is needed
+    simulated: bool = False  # its answers are made up: rows say so
+    model_prefix: str = ""  # models whose name begins so are this provider's, wherever they are asked for
     host_for: Callable[[str, Mapping[str, str]], str | None] | None = None
     """(path, client headers) -> host for base-URL clients: regions and locations are in path or signature."""
     bare: str = ""

@@ -36,5 +36,7 @@ PROVIDER = Provider(
     ),
     credential=bearer,
     key_optional=True,
+    simulated=True,
+    model_prefix="sim/",
     bare="/v1",
 )

@@ -1,0 +1,41 @@
+"""Step 2: the principal. The credential itself leaves the request in step 7, before anything is sent."""
+
+import hashlib
+
+from mitmproxy import http
+
+from addons.exchanges import Exchanges, lowered
+from addons.guard import fail_closed, refuse
+
+
+class Authenticate:
+    """Refuses in `requestheaders`, so that no body is waited for; AWS signatures need the body."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+
+    @fail_closed
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is None or flow.response:
+            return
+        tunnel = self.exchanges.tunnels.get(flow.client_conn)
+        principal = tunnel.principal if tunnel else None
+        refusal = self.exchanges.gateway.access.authenticate(
+            exchange, lowered(flow.request.headers), principal
+        )
+        if refusal is not None:
+            refuse(self.exchanges, flow, refusal)
+        exchange.phases.authenticated = self.exchanges.gateway.clock()
+
+    @fail_closed
+    def request(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is None or flow.response or exchange.aws_secret is None:
+            return
+        digest = hashlib.sha256(flow.request.raw_content or b"").hexdigest()
+        refusal = self.exchanges.gateway.access.verify_signature(
+            exchange, lowered(flow.request.headers), digest
+        )
+        if refusal is not None:
+            refuse(self.exchanges, flow, refusal)

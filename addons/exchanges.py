@@ -1,0 +1,73 @@
+"""From mitmproxy's flow to our `Exchange` and back: the only place where the two are tied together.
+
+Per-call state is exactly one `Exchange`, held weakly by its flow; what a client connection has
+proved (a tunnel's principal) is held weakly by the connection.
+"""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from mitmproxy import connection, http
+
+from llm_intercept.errors import Reply
+from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.gateway import Gateway
+
+REQUEST_ID = "x-llm-intercept-request-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A CONNECT that was accepted: where it leads and who asked."""
+
+    host: str
+    port: int
+    principal: Principal | None
+
+
+class Exchanges:
+    """The weak tables, and the gateway that every addon talks to."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.tunnels: WeakKeyDictionary[connection.Client, Tunnel] = WeakKeyDictionary()
+        self._by_flow: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
+
+    def get(self, flow: http.HTTPFlow) -> Exchange | None:
+        return self._by_flow.get(flow)
+
+    def attach(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        self._by_flow[flow] = exchange
+
+    def unfinished(self) -> list[Exchange]:
+        return [e for e in self._by_flow.values() if not e.finished]
+
+    def waiting_since(self, moment: float) -> list[tuple[http.HTTPFlow, Exchange]]:
+        """Calls that were sent before `moment` (perf_counter) and have not been answered with a byte."""
+        return [
+            (flow, e)
+            for flow, e in self._by_flow.items()
+            if e.phases.sent
+            and e.phases.sent < moment
+            and not e.phases.first_byte
+            and not e.finished
+            and not e.timed_out
+        ]
+
+
+def fields(headers: http.Headers) -> list[tuple[str, str]]:
+    """Header fields in wire order with their case, as text (latin-1 keeps every byte)."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.fields]
+
+
+def lowered(headers: http.Headers) -> dict[str, str]:
+    """Header values by lower-case name; the last one wins."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.fields}
+
+
+def to_headers(pairs: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> http.Headers:
+    return http.Headers([(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs])
+
+
+def to_response(reply: Reply) -> http.Response:
+    return http.Response.make(reply.status, reply.body, to_headers(reply.headers))

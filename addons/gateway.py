@@ -1,0 +1,31 @@
+"""Entry script: `mitmdump -s addons/gateway.py`. The order of this list is the pipeline."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from addons.authenticate import Authenticate
+from addons.exchanges import Exchanges
+from addons.identify import Identify
+from addons.lifecycle import Lifecycle
+from addons.portal import Portal
+from addons.record import Record
+from addons.route import Route
+from addons.sockets import Sockets
+from addons.translate import Translate
+from addons.tunnel import TunnelGate
+from llm_intercept.gateway import Gateway
+
+exchanges = Exchanges(Gateway())
+addons = [
+    Lifecycle(exchanges),
+    TunnelGate(exchanges),
+    Identify(exchanges),
+    Portal(exchanges),
+    Authenticate(exchanges),
+    Route(exchanges),
+    Translate(exchanges),
+    Record(exchanges),
+    Sockets(exchanges),
+]

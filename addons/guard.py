@@ -1,0 +1,101 @@
+"""What happens when a hook raises.
+
+mitmproxy logs a hook's exception and *forwards the request anyway, with the client's token*. So each
+gate is wrapped in `fail_closed`: the client gets a provider-shaped 500 and nothing goes upstream.
+Hooks that only observe are wrapped in `fail_open`: their fault is logged and the call goes on.
+Both add the time spent to the exchange, which is how `overhead_ms` is measured rather than guessed.
+"""
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mitmproxy import http
+
+from addons.exchanges import Exchanges, to_response
+from llm_intercept.errors import Refusal, Reply
+
+logger = logging.getLogger("llm_intercept")
+
+FAULT = Refusal(
+    "internal",
+    "internal_error",
+    "llm-intercept failed to handle this call; nothing was sent to the provider.",
+)
+LAST_RESORT = Reply(
+    500,
+    (("content-type", "application/json"),),
+    b'{"error":{"message":"llm-intercept failed","type":"api_error"}}',
+)
+
+type Hook = Callable[[Any, http.HTTPFlow], Any]
+
+
+def refuse(exchanges: Exchanges, flow: http.HTTPFlow, refusal: Refusal) -> None:
+    """Answers the client in its provider's error format; the upstream sees nothing."""
+    exchange = exchanges.get(flow)
+    if exchange is None:
+        flow.response = to_response(LAST_RESORT)
+        return
+    exchange.refusal = refusal
+    flow.response = to_response(exchanges.gateway.refusal_reply(exchange, refusal))
+
+
+def _close(exchanges: Exchanges, flow: http.HTTPFlow, hook: str) -> None:
+    logger.exception("gate %s failed; the call is refused", hook)
+    try:
+        refuse(exchanges, flow, FAULT)
+    except Exception:
+        logger.exception("the refusal failed as well")
+        flow.response = to_response(LAST_RESORT)
+
+
+def _spent(exchanges: Exchanges, flow: http.HTTPFlow, started: float) -> None:
+    if (exchange := exchanges.get(flow)) is not None:
+        exchange.busy += time.perf_counter() - started
+
+
+def fail_closed(hook: Hook) -> Hook:
+    """For gates. A hook may return an awaitable; then its fault closes the gate as well."""
+
+    @functools.wraps(hook)
+    def guarded(addon: Any, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        started = time.perf_counter()
+        try:
+            pending = hook(addon, flow)
+        except Exception:
+            _close(addon.exchanges, flow, hook.__qualname__)
+            return None
+        _spent(addon.exchanges, flow, started)
+        return (
+            _awaited(addon.exchanges, flow, hook.__qualname__, pending)
+            if inspect.isawaitable(pending)
+            else None
+        )
+
+    return guarded
+
+
+async def _awaited(exchanges: Exchanges, flow: http.HTTPFlow, name: str, pending: Awaitable[None]) -> None:
+    try:
+        await pending
+    except Exception:
+        _close(exchanges, flow, name)
+
+
+def fail_open(hook: Hook) -> Hook:
+    """For hooks that only observe: a fault is logged, the call goes on."""
+
+    @functools.wraps(hook)
+    def guarded(addon: Any, flow: http.HTTPFlow) -> None:
+        started = time.perf_counter()
+        try:
+            hook(addon, flow)
+        except Exception:
+            logger.exception("%s failed; the call goes on", hook.__qualname__)
+        _spent(addon.exchanges, flow, started)
+
+    return guarded

@@ -1,0 +1,67 @@
+"""Step 1: is this a call to a provider, which one, and which of its operations?"""
+
+import time
+
+from mitmproxy import http
+
+from addons.exchanges import Exchanges, lowered, to_response
+from addons.guard import fail_closed, refuse
+from addons.tunnel import proxy_denied
+from llm_intercept.entry import Arrival
+from llm_intercept.errors import Refusal
+
+
+def entry_of(exchanges: Exchanges, flow: http.HTTPFlow) -> str:
+    """The way in: "connect", "absolute" (forward proxy without TLS) or "base_url"."""
+    if flow.client_conn in exchanges.tunnels:
+        return "connect"
+    if flow.metadata.get("form") == "absolute" and not exchanges.gateway.is_self(
+        flow.request.host, flow.request.port
+    ):
+        return "absolute"
+    return "base_url"
+
+
+class Identify:
+    """Attaches an `Exchange` to each flow that goes to a provider; others pass untouched."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+
+    @fail_closed
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.response or flow.error:
+            return
+        request = flow.request
+        entry = entry_of(self.exchanges, flow)
+        flow.metadata["entry"] = entry
+        arrival = Arrival(
+            entry=entry,
+            method=request.method,
+            host=request.host,
+            port=request.port,
+            path=request.path,
+            headers=lowered(request.headers),
+            client_ip=flow.client_conn.peername[0] if flow.client_conn.peername else "",
+        )
+        entry_rules = self.exchanges.gateway.entry
+        exchange = entry_rules.identify(arrival, time.perf_counter())
+        if exchange is None:
+            self._stranger(flow, arrival)
+            return
+        self.exchanges.attach(flow, exchange)
+        length = request.headers.get("content-length", "")
+        refusal = entry_rules.check_size(exchange, int(length) if length.isdigit() else None)
+        if refusal is not None:
+            refuse(self.exchanges, flow, refusal)
+
+    def _stranger(self, flow: http.HTTPFlow, arrival: Arrival) -> None:
+        """Plain HTTP to a host that is no provider: proxied as it is, for those who may."""
+        if arrival.entry == "base_url":
+            return  # the portal answers
+        verdict = self.exchanges.gateway.access.tunnel(arrival.headers.get("proxy-authorization", ""), False)
+        if isinstance(verdict, Refusal):
+            flow.response = to_response(proxy_denied(verdict))
+            return
+        flow.request.headers.pop("proxy-authorization", None)
+        flow.request.stream = True

@@ -1,0 +1,102 @@
+"""Start and end: settings to Gateway, mitmproxy's options to what we rely on, timeouts, and a clean drain."""
+
+import asyncio
+import logging
+from weakref import WeakKeyDictionary
+
+from mitmproxy import ctx
+from mitmproxy.addonmanager import Loader
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.proxy import server_hooks
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+from addons import upstream
+from addons.exchanges import Exchanges
+from llm_intercept.errors import InterceptError
+
+logger = logging.getLogger("llm_intercept")
+SWEEP_SECONDS = 1.0
+
+# No upstream is contacted before the addons have decided; what claims to be HTTP is treated as HTTP.
+OPTIONS = {
+    "connection_strategy": "lazy",
+    "upstream_cert": False,
+    "rawtcp": False,
+    "websocket": True,
+    "http2": True,
+}
+
+
+class Lifecycle:
+    """Opens the gateway before the first connection and closes it after the last."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+        self._sweeper: asyncio.Task[None] | None = None
+        self._timers: WeakKeyDictionary[object, asyncio.TimerHandle] = WeakKeyDictionary()
+
+    def load(self, loader: Loader) -> None:
+        upstream.install()
+        try:
+            self.exchanges.gateway.open()
+        except InterceptError as error:
+            raise OptionsError(f"llm-intercept: {error}") from error
+        ctx.options.update(**{name: value for name, value in self._options().items() if name in ctx.options})
+
+    def _options(self) -> dict[str, object]:
+        """What we rely on, and our settings wherever mitmproxy's own option was left at its default."""
+        gateway = self.exchanges.gateway
+        ours = {
+            "confdir": str(gateway.home.certs),
+            "listen_host": gateway.settings.host,
+            "listen_port": gateway.settings.port,
+        }
+        options = OPTIONS | {name: value for name, value in ours.items() if not ctx.options.has_changed(name)}
+        if bundle := gateway.upstream_trust():
+            options["ssl_verify_upstream_trusted_ca"] = str(bundle)
+        return options
+
+    def configure(self, updated: set[str]) -> None:
+        if updated & {"listen_host", "listen_port", "mode"}:
+            modes = [ProxyMode.parse(mode) for mode in ctx.options.mode]
+            host, port = ctx.options.listen_host, ctx.options.listen_port
+            self.exchanges.gateway.listening(
+                [(mode.listen_host(host) or "0.0.0.0", mode.listen_port(port) or 0) for mode in modes]
+            )
+
+    def running(self) -> None:
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """Ends calls whose provider has been silent for too long; mitmproxy has no such timeout."""
+        limit = self.exchanges.gateway.settings.timeouts.first_byte
+        while limit:
+            await asyncio.sleep(SWEEP_SECONDS)
+            oldest = self.exchanges.gateway.clock() - limit
+            for flow, exchange in self.exchanges.waiting_since(oldest):
+                exchange.timed_out = True
+                self._cut(flow.client_conn, flow.server_conn)
+
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        limit = self.exchanges.gateway.settings.timeouts.connect
+        if limit:
+            timer = asyncio.get_running_loop().call_later(limit, self._cut, data.client, data.server)
+            self._timers[data.server] = timer
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        if timer := self._timers.pop(data.server, None):
+            timer.cancel()
+
+    server_connect_error = server_connected
+
+    def _cut(self, client: object, server: object) -> None:
+        proxyserver = ctx.master.addons.get("proxyserver")
+        upstream.cut(proxyserver, client, server)
+
+    async def done(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for exchange in self.exchanges.unfinished():
+            exchange.ended_by = "interrupted"
+            self.exchanges.gateway.finish(exchange)
+        await self.exchanges.gateway.close()

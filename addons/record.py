@@ -1,0 +1,108 @@
+"""Step 10: a durable intent before the upstream call, exactly one row after it. Fails open."""
+
+import time
+
+from mitmproxy import http
+
+from addons.exchanges import REQUEST_ID, Exchanges, to_response
+from addons.guard import fail_open
+from llm_intercept.errors import Refusal
+from llm_intercept.exchange import Exchange
+from llm_intercept.store.rows import AttemptRow
+
+
+class Record:
+    """Watches an exchange end; `Gateway.finish` is idempotent."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+
+    @fail_open
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is not None and exchange.upload and not flow.response:
+            self._begin(exchange)
+
+    @fail_open
+    def request(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is not None and not exchange.upload and not flow.response:
+            self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        target = exchange.target
+        if not exchange.recorded or target is None:
+            return
+        exchange.tries.append(
+            AttemptRow(
+                exchange.id,
+                1,
+                exchange.provider.name,
+                target.host,
+                target.credential,
+                started_us=time.time_ns() // 1000,
+            )
+        )
+        self.exchanges.gateway.begin(exchange)
+
+    @fail_open
+    def response(self, flow: http.HTTPFlow) -> None:
+        exchange, response = self.exchanges.get(flow), flow.response
+        if exchange is None or response is None or flow.websocket is not None:
+            return
+        exchange.status = response.status_code
+        if exchange.pipe is None:
+            exchange.response_body = response.raw_content or b""
+            exchange.response_bytes = len(exchange.response_body)
+        self._finish(flow, exchange)
+
+    @fail_open
+    def error(self, flow: http.HTTPFlow) -> None:
+        """The client or the upstream went away. An unanswered client is told in its own dialect."""
+        exchange = self.exchanges.get(flow)
+        if exchange is None or flow.error is None:
+            return
+        exchange.ended_by = flow.metadata.get("ended_by", "client")
+        exchange.error_message = flow.error.msg
+        if exchange.ended_by == "upstream" and exchange.status is None and exchange.refusal is None:
+            self._answer(flow, exchange)
+        self._finish(flow, exchange)
+
+    def _answer(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        where = exchange.target.host if exchange.target else exchange.host
+        if exchange.timed_out:
+            refusal = Refusal("timeout", "upstream_timeout", f"{where} did not answer in time.")
+        else:
+            refusal = Refusal(
+                "upstream",
+                "upstream_unreachable",
+                f"{where} could not be reached or ended the connection: {exchange.error_message}",
+            )
+        exchange.refusal = refusal
+        exchange.status = refusal.status
+        flow.response = to_response(self.exchanges.gateway.refusal_reply(exchange, refusal))
+        flow.response.headers[REQUEST_ID] = exchange.request_id
+
+    def _finish(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        exchange.phases.last_byte = (
+            exchange.pipe.last_byte
+            if exchange.pipe and exchange.pipe.last_byte
+            else self.exchanges.gateway.clock()
+        )
+        if exchange.pipe is not None:
+            exchange.response_bytes = exchange.pipe.size
+        if exchange.tries:
+            _settle_try(exchange.tries[-1], flow, exchange)
+        self.exchanges.gateway.finish(exchange)
+
+
+def _settle_try(attempt: AttemptRow, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    phases, server = exchange.phases, flow.server_conn
+    attempt.status = exchange.status if exchange.refusal is None else None
+    if server.timestamp_start and server.timestamp_tcp_setup and server.timestamp_start * 1e6 >= exchange.id:
+        ready = server.timestamp_tls_setup or server.timestamp_tcp_setup
+        attempt.connect_ms = round((ready - server.timestamp_start) * 1000, 3)
+    if phases.first_byte and phases.sent:
+        attempt.ttfb_ms = round((phases.first_byte - phases.sent) * 1000, 3)
+    if phases.sent:
+        attempt.duration_ms = round((phases.last_byte - phases.sent) * 1000, 3)

@@ -1,0 +1,52 @@
+"""Step 3: the target. Uploads that stream through are decided on their head, others with their body."""
+
+from collections.abc import Awaitable
+
+from mitmproxy import http
+
+from addons.exchanges import Exchanges, lowered
+from addons.guard import fail_closed, refuse
+from llm_intercept.exchange import Exchange
+
+
+class Route:
+    """Reads what the body says of the call, then resolves target and credential."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+
+    @fail_closed
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        exchange = self.exchanges.get(flow)
+        if exchange is None or flow.response or not exchange.upload:
+            return None
+        return self._resolve(flow, exchange)
+
+    @fail_closed
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        exchange = self.exchanges.get(flow)
+        if exchange is None or flow.response or exchange.upload:
+            return None
+        if exchange.recorded:
+            self.exchanges.gateway.dispatch.read_body(exchange, flow.request.raw_content or b"")
+            self.exchanges.gateway.entry.reassign(exchange)
+        return self._resolve(flow, exchange)
+
+    def _resolve(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
+        starting = self.exchanges.gateway.start_local(exchange.provider.name)
+        if starting is not None:
+            return self._resolve_later(flow, exchange, starting)
+        self._decide(flow, exchange)
+        return None
+
+    async def _resolve_later(
+        self, flow: http.HTTPFlow, exchange: Exchange, starting: Awaitable[None]
+    ) -> None:
+        await starting
+        self._decide(flow, exchange)
+
+    def _decide(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        refusal = self.exchanges.gateway.dispatch.resolve(exchange, lowered(flow.request.headers))
+        if refusal is not None:
+            refuse(self.exchanges, flow, refusal)
+        exchange.phases.admitted = self.exchanges.gateway.clock()

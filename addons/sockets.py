@@ -1,0 +1,71 @@
+"""WebSockets on provider hosts (OpenAI Realtime, Responses): relayed, and metered by their frames."""
+
+import dataclasses
+from weakref import WeakKeyDictionary
+
+from mitmproxy import http
+
+from addons.exchanges import Exchanges
+from addons.guard import fail_open
+from llm_intercept.exchange import Exchange, Phases
+from llm_intercept.wire.tap import Reading
+from llm_intercept.wire.websocket import FrameMeter
+
+
+class Sockets:
+    """One row for each response inside a connection; one for the connection itself if it carried none."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+        self._meters: WeakKeyDictionary[http.HTTPFlow, FrameMeter] = WeakKeyDictionary()
+
+    @fail_open
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is not None and exchange.recorded:
+            self._meters[flow] = FrameMeter(exchange.dialect)
+
+    @fail_open
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        exchange, meter = self.exchanges.get(flow), self._meters.get(flow)
+        assert flow.websocket is not None
+        message = flow.websocket.messages[-1]
+        flow.websocket.messages.clear()  # mitmproxy would keep each frame for ever
+        if exchange is None or meter is None:
+            return
+        now = self.exchanges.gateway.clock()
+        if message.from_client:
+            exchange.request_bytes += len(message.content)
+        else:
+            exchange.response_bytes += len(message.content)
+        for reading in meter.feed(message.from_client, message.content, now):
+            self._record(exchange, reading, now)
+
+    def _record(self, exchange: Exchange, reading: Reading, now: float) -> None:
+        number, request_id = self.exchanges.gateway.new_id()
+        response = dataclasses.replace(
+            exchange,
+            id=number,
+            request_id=request_id,
+            reading=reading,
+            stream=True,
+            model=reading.model or exchange.model,
+            status=200,
+            phases=Phases(received=reading.started or now, first_byte=reading.started, last_byte=now),
+            tries=[dataclasses.replace(t, request_id=number, status=101) for t in exchange.tries],
+            busy=0.0,
+        )
+        self.exchanges.gateway.finish(response)
+        exchange.request_bytes = exchange.response_bytes = 0
+        exchange.responses += 1
+
+    @fail_open
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is None:
+            return
+        exchange.phases.last_byte = self.exchanges.gateway.clock()
+        if exchange.responses:
+            self.exchanges.gateway.discard(exchange)
+        else:
+            self.exchanges.gateway.finish(exchange)

@@ -1,0 +1,108 @@
+"""mitmproxy's HTTP layer, changed where hooks do not reach: the only file that touches mitmproxy's internals.
+
+Four changes, all in a subclass of `HttpStream` that `install` puts in place:
+
+1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
+   (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
+2. Who ended an exchange early is noted (`flow.metadata["ended_by"]`: client or upstream).
+3. When the upstream fails before it answered, an `error` hook may set `flow.response`; it is sent
+   in place of mitmproxy's own HTML page, so that clients get their provider's error format.
+4. A request body that nobody will read (it was answered in `requestheaders`) is dropped as it arrives.
+"""
+
+from typing import Any
+
+import mitmproxy
+from mitmproxy import flow as mitm_flow
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers import http as http_layer
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    HttpErrorHook,
+    HttpLayer,
+    HttpStream,
+    RequestData,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    SendHttp,
+)
+from mitmproxy.version import VERSION
+
+SUPPORTED = "12.2.3 or a later 12.x"
+_NEEDED = (
+    "check_invalid",
+    "handle_protocol_error",
+    "state_consume_request_body",
+    "state_wait_for_response_headers",
+)
+
+
+class Stream(HttpStream):
+    """One request and its answer."""
+
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        # The first thing that mitmproxy does with a new flow, before it drops the authority.
+        if request and self.flow.request.authority and not self.flow.request.is_http2:
+            self.flow.metadata["form"] = "absolute"
+        return (yield from super().check_invalid(request))
+
+    def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestData) and self.flow.response is not None:
+            return
+        yield from super().state_consume_request_body(event)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        by_client = isinstance(event, RequestProtocolError)
+        if not hasattr(self, "flow"):
+            yield from super().handle_protocol_error(event)
+            return
+        self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
+        unanswered = self.flow.response is None and self.client_state == self.state_done
+        if by_client or not unanswered:
+            yield from super().handle_protocol_error(event)
+            return
+        self.flow.error = mitm_flow.Error(event.message)
+        yield HttpErrorHook(self.flow)
+        yield from self._answer_for_upstream(event)
+
+    def _answer_for_upstream(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
+        """Sends the response that the error hook has set, or mitmproxy's own page where it set none."""
+        self.server_state = self.state_errored
+        self.flow.live = False
+        response = self.flow.response
+        if response is None:
+            yield SendHttp(event, self.context.client)
+        else:
+            yield SendHttp(ResponseHeaders(self.stream_id, response, False), self.context.client)
+            yield SendHttp(ResponseData(self.stream_id, response.raw_content or b""), self.context.client)
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        yield DropStream(self.stream_id)
+
+
+def _make_stream(self: HttpLayer, stream_id: int) -> layer.CommandGenerator[None]:
+    context = self.context.fork()
+    self.streams[stream_id] = Stream(context, stream_id)
+    yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+
+def install() -> None:
+    """Puts `Stream` in place. An OptionsError names the supported versions if this mitmproxy does not fit."""
+    missing = [name for name in _NEEDED if not hasattr(HttpStream, name)]
+    if missing or not hasattr(HttpLayer, "make_stream") or not hasattr(http_layer, "SendHttp"):
+        raise OptionsError(
+            f"llm-intercept needs mitmproxy {SUPPORTED}; this is {VERSION} ({mitmproxy.__name__})."
+        )
+    HttpLayer.make_stream = _make_stream  # type: ignore[method-assign]
+
+
+def cut(proxyserver: Any, client: Any, server: Any) -> None:
+    """Ends one upstream connection, established or being established; its calls see it as lost."""
+    for handler in list(proxyserver.connections.values()):
+        if handler.client is client and (transport := handler.transports.get(server)) and transport.handler:
+            transport.handler.cancel("timeout")

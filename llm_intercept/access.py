@@ -1,0 +1,172 @@
+"""Step 2: who is calling, and may they? Tokens are accepted wherever a client can put a credential.
+
+`auth = open` (the default on loopback) lets a client's own provider key through and files the call under
+the project `default` with a fingerprint of that key; `required` refuses whatever has no valid token.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from llm_intercept.errors import Refusal
+from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.policy import sigv4
+from llm_intercept.policy.tokens import (
+    AWS_PREFIX,
+    Expired,
+    Inactive,
+    Mistyped,
+    NotOurs,
+    Revoked,
+    TokenState,
+    Valid,
+    parse,
+)
+from llm_intercept.providers.presented import Presented, presented
+from llm_intercept.store.control import Control
+
+_REASONS: dict[type, tuple[str, str]] = {
+    Mistyped: (
+        "token_mistyped",
+        "This llm-intercept token has a typing error: its checksum does not fit. Copy it again.",
+    ),
+    Revoked: (
+        "token_revoked",
+        "This llm-intercept token was revoked. Ask for a new one (llm-intercept token create).",
+    ),
+    Expired: (
+        "token_expired",
+        "This llm-intercept token has expired. Ask for a new one (llm-intercept token create).",
+    ),
+    Inactive: ("project_inactive", "The project of this llm-intercept token is not active."),
+}
+_UNKNOWN = ("token_unknown", "This llm-intercept token is not known here.")
+_MISSING = Refusal(
+    "authentication",
+    "token_required",
+    "This proxy serves only calls with a project token: put one where your client expects its API key "
+    "(llm-intercept token create --project NAME --name NAME).",
+)
+
+
+def denied(state: TokenState) -> Refusal:
+    code, message = _REASONS.get(type(state), _UNKNOWN)
+    kind = "permission" if isinstance(state, Inactive) else "authentication"
+    return Refusal(kind, code, message)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the request's own credentials say: a principal by token, and which of them are ours."""
+
+    principal: Principal | None
+    ours: tuple[Presented, ...]
+    foreign: tuple[Presented, ...]
+
+
+class Access:
+    """Answers with a principal or a refusal; never touches the request."""
+
+    def __init__(self, control: Control, required: bool, now: Callable[[], float]) -> None:
+        self._control = control
+        self.required = required
+        self._now = now
+
+    def tunnel(self, authorization: str, to_provider: bool) -> Principal | Refusal | None:
+        """For CONNECT and for plain proxying: None is an anonymous caller that may pass."""
+        self._control.refresh()
+        candidates = [text for text in proxy_credentials(authorization) if is_token(text)]
+        if candidates:
+            state = self._control.token(candidates[0], self._now())
+            return state.principal if isinstance(state, Valid) else denied(state)
+        if self.required and not to_provider:
+            return _MISSING
+        return None
+
+    def authenticate(
+        self, exchange: Exchange, headers: Mapping[str, str], tunnel: Principal | None
+    ) -> Refusal | None:
+        """Sets `principal` and `presented` (what must be removed), or says why not."""
+        self._control.refresh()
+        query = exchange.path.partition("?")[2]
+        found = self._own_tokens(exchange, presented(headers, query))
+        if isinstance(found, Refusal):
+            return found
+        exchange.presented, exchange.foreign = found.ours, found.foreign
+        proxy = tunnel or self.tunnel(headers.get("proxy-authorization", ""), True)
+        if isinstance(proxy, Refusal):
+            return proxy
+        exchange.principal = self._principal(exchange, found, proxy)
+        return None if exchange.principal else _MISSING
+
+    def _principal(self, exchange: Exchange, found: _Found, proxy: Principal | None) -> Principal | None:
+        if found.principal is not None:
+            return found.principal
+        if proxy is not None:
+            return replace(proxy, own_key=True)
+        if self.required:
+            return None
+        if found.foreign:
+            return self._control.own_key(found.foreign[0].value)
+        return replace(self._control.anonymous(), own_key=not exchange.provider.key_optional)
+
+    def _own_tokens(self, exchange: Exchange, credentials: Sequence[Presented]) -> _Found | Refusal:
+        ours = tuple(p for p in credentials if is_token(p.value) or is_aws_key_id(p))
+        foreign = tuple(p for p in credentials if p not in ours)
+        if not ours:
+            return _Found(None, (), foreign)
+        first = ours[0]
+        if is_aws_key_id(first):
+            state, secret = self._control.aws_key(first.value, self._now())
+            exchange.aws_secret = secret
+        else:
+            state = self._control.token(first.value, self._now())
+        return _Found(state.principal, ours, foreign) if isinstance(state, Valid) else denied(state)
+
+    def verify_signature(
+        self, exchange: Exchange, headers: Mapping[str, str], body_sha256: str
+    ) -> Refusal | None:
+        """For calls signed with a project's AWS key pair, once the body is at hand."""
+        if exchange.aws_secret is None:
+            return None
+        path, _, query = exchange.path.partition("?")
+        reason = sigv4.verify(
+            exchange.method,
+            path,
+            query,
+            headers,
+            body_sha256,
+            exchange.aws_secret.get_secret_value(),
+            self._now(),
+        )
+        return (
+            None
+            if reason is None
+            else Refusal("authentication", "signature_invalid", f"AWS signature refused: {reason}")
+        )
+
+
+def is_token(text: str) -> bool:
+    """Whether a credential is meant to be one of our bearer tokens, mistyped ones included."""
+    return not isinstance(parse(text), NotOurs)
+
+
+def is_aws_key_id(credential: Presented) -> bool:
+    return credential.where == "sigv4" and credential.value.startswith(AWS_PREFIX)
+
+
+def proxy_credentials(authorization: str) -> list[str]:
+    """What in a Proxy-Authorization header may be a token: user or password of Basic, or the bearer."""
+    scheme, _, value = authorization.strip().partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return [value.strip()]
+        case "basic":
+            try:
+                text = base64.b64decode(value.strip(), validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                return []
+            user, _, password = text.partition(":")
+            return [password, user]
+    return []

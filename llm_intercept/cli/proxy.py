@@ -1,0 +1,71 @@
+"""`llm-intercept proxy`: the addons on a lean mitmproxy, with only those of its parts that we need."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import click
+
+from llm_intercept.resources import addons_root
+
+
+@click.command()
+@click.option(
+    "--host",
+    help="Address to listen on; off loopback, every call needs a project token.  [default: 127.0.0.1]",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8080]")
+def proxy(host: str | None, port: int | None) -> None:
+    """Run the proxy alone, in the foreground.
+
+    \b
+    Example:
+      llm-intercept proxy --port 8080
+      curl http://127.0.0.1:8080/ready
+
+    `llm-intercept up` runs it together with the dashboard. The same addons run on
+    stock mitmproxy: mitmdump -s "$(llm-intercept addons)".
+    """
+    given = {"host": host, "port": port}
+    sys.exit(asyncio.run(serve({name: value for name, value in given.items() if value is not None})))
+
+
+async def serve(overrides: dict[str, object]) -> int:
+    """Runs until SIGTERM or SIGINT; the exit code."""
+    from mitmproxy import options
+    from mitmproxy.addons import (
+        core,
+        disable_h2c,
+        dns_resolver,
+        errorcheck,
+        next_layer,
+        proxyserver,
+        tlsconfig,
+    )
+    from mitmproxy.exceptions import OptionsError
+    from mitmproxy.master import Master
+
+    sys.path.insert(0, str(addons_root()))
+    from addons.gateway import addons, exchanges
+
+    logging.getLogger().setLevel(logging.WARNING)
+    exchanges.gateway.overrides = overrides
+    master = Master(options.Options(), with_termlog=True)
+    check = errorcheck.ErrorCheck()
+    try:
+        master.addons.add(
+            core.Core(), proxyserver.Proxyserver(), tlsconfig.TlsConfig(), dns_resolver.DnsResolver()
+        )
+        master.addons.add(*addons, disable_h2c.DisableH2C(), next_layer.NextLayer(), check)
+    except OptionsError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, master.shutdown)
+    await master.run()
+    return 0
+
+
+command = proxy

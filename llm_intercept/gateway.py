@@ -1,0 +1,219 @@
+"""The one composition root: builds the parts of the proxy, and is all that the addons talk to."""
+
+import logging
+import os
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+
+from llm_intercept import bundle, ca, config
+from llm_intercept.access import Access
+from llm_intercept.counting import count_tokens
+from llm_intercept.dispatch import Dispatch
+from llm_intercept.entry import Entry
+from llm_intercept.errors import Refusal, Reply
+from llm_intercept.exchange import Exchange
+from llm_intercept.home import Home
+from llm_intercept.identifiers import RowIds, new_request_id
+from llm_intercept.ledger import Ledger, captured, identity, intent
+from llm_intercept.logs import Logs
+from llm_intercept.metrics import Metrics
+from llm_intercept.policy.pricing import Pricing
+from llm_intercept.providers import Registry
+from llm_intercept.settings import Settings
+from llm_intercept.sim.local import Local
+from llm_intercept.store import health
+from llm_intercept.store.bodies import Body, Capture
+from llm_intercept.store.control import Control
+from llm_intercept.store.journal import Journal
+from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
+from llm_intercept.store.writer import Writer
+from llm_intercept.vault import Vault
+from llm_intercept.wire import dialects
+
+logger = logging.getLogger("llm_intercept")
+
+# Bytes of an error's body that are read for its message.
+ERROR_BODY = 64_000
+# Answers held in memory up to this size are read at once, so that a kill -9 cannot lose their usage;
+# larger ones are read in the writer's thread.
+READ_AT_ONCE = 200_000
+_FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+
+
+class Gateway:
+    """Nothing happens before `open`; `close` drains. `overrides` are command-line options."""
+
+    home: Home
+    settings: Settings
+    registry: Registry
+    entry: Entry
+    access: Access
+    dispatch: Dispatch
+    metrics: Metrics
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self.overrides: Mapping[str, object] = {}
+        self._ids = RowIds()
+        self._live: dict[int, Exchange] = {}
+        self._listen: tuple[str, int] = ("", 0)
+        self.clock = time.perf_counter
+
+    def open(self) -> None:
+        """Settings, home, databases, certificate; raises InterceptError with what to do."""
+        self.home = Home.find(self._environ)
+        self.home.ensure()
+        self.settings = config.load(self.home, self._environ, self.overrides).settings
+        self._listen = (self.settings.host, self.settings.port)
+        self.registry = Registry(self.settings.providers)
+        ca.ensure(self.home.certs, self.registry.ca_names(), time.time())
+        vault = Vault.load(self.home.secret_key, self._environ)
+        self._control = Control(self.home.control_db, vault)
+        self._local = Local(self.settings.sim)
+        self.entry = Entry(self.registry, self.settings.limits, self.new_id)
+        self.access = Access(self._control, self.settings.auth == "required", time.time)
+        self.dispatch = Dispatch(
+            self.registry, self._control, self._local.address, self.settings.usage.inject, time.time
+        )
+        self._open_books()
+
+    def _open_books(self) -> None:
+        self._logs = Logs(self.home.logs, self.settings.log)
+        self._ledger = Ledger(Pricing(self.settings.prices), count_tokens)
+        self._capture = Capture(self.settings.capture)
+        self._journal = Journal(self.home.journal)
+        self._writer = Writer(self.home, self._journal, capture=self._capture, on_commit=self._committed)
+        self.metrics = Metrics(
+            lambda: len(self._live), lambda: self._writer.depth, lambda: self._writer.lag_s
+        )
+        self._writer.start()
+        recovered = self._journal.recover()
+        for row in recovered:
+            self._writer.put(row)
+        if recovered:
+            logger.warning("recovered %d calls of a proxy that was killed", len(recovered))
+
+    def _committed(self, rows: Sequence[RequestRow]) -> None:
+        self.metrics.observe(rows)
+        self._logs.write(rows)
+
+    async def close(self) -> None:
+        await self._local.stop()
+        self._writer.stop(timeout=10.0)
+        self._journal.close()
+        self._control.close()
+        self._logs.close()
+
+    def new_id(self) -> tuple[int, str]:
+        """The next row id (epoch microseconds) and its UUIDv7."""
+        number = self._ids.next(time.time_ns() // 1000)
+        return number, new_request_id(number, os.urandom(8))
+
+    def refusal_reply(self, exchange: Exchange, refusal: Refusal) -> Reply:
+        """In the client's dialect; for a WebSocket 426, on which clients fall back to HTTP."""
+        if exchange.websocket:
+            refusal = Refusal("upgrade_required", refusal.code, refusal.message)
+        dialect = exchange.dialect if exchange.dialect != "observe" else exchange.provider.dialect
+        return dialects.get(dialect).refusal(refusal, exchange.request_id)
+
+    def begin(self, exchange: Exchange) -> None:
+        """The durable intent: from here on a kill -9 leaves a row."""
+        self._live[exchange.id] = exchange
+        self._journal.begin(exchange.id, intent(exchange))
+
+    def finish(self, exchange: Exchange) -> None:
+        """Hands the exchange to the writer; only the first call counts."""
+        if exchange.finished or not exchange.recorded:
+            return
+        exchange.finished = True
+        self._live.pop(exchange.id, None)
+        exchange.phases.recorded = self.clock()
+        row = self._row_at_once(exchange)
+        self._writer.put(
+            row or (lambda: self._late_row(exchange)),
+            fallback=None if row else identity(exchange),
+            bodies=None
+            if self._capture_mode(exchange) == "none"
+            else lambda row: self._bodies(exchange, row),
+            body_bytes=len(exchange.request_body) + len(exchange.response_body) + exchange.kept,
+        )
+
+    def _row_at_once(self, exchange: Exchange) -> RequestRow | None:
+        """The row, in the journal already; None for what is better done in the writer's thread."""
+        if len(exchange.response_body) > READ_AT_ONCE:
+            return None
+        try:
+            row = self._ledger.row(exchange, estimate=False)
+            if row is not None:
+                self._journal.done(row)
+        except (*_FAULTS, OSError):
+            logger.exception("a row could not be made at once; trying again apart")
+            return None
+        return row
+
+    def _bodies(self, exchange: Exchange, row: RequestRow) -> list[Body]:
+        failed = row.outcome in ERROR_OUTCOMES or row.outcome == "client_gone"
+        return captured(exchange) if self._capture.keeps(self._capture_mode(exchange), failed) else []
+
+    def _late_row(self, exchange: Exchange) -> RequestRow:
+        row = self._ledger.row(exchange, estimate=True)
+        assert row is not None
+        return row
+
+    def _capture_mode(self, exchange: Exchange) -> str:
+        who = exchange.principal
+        return (who.capture if who else None) or self.settings.capture.bodies
+
+    def discard(self, exchange: Exchange) -> None:
+        """Forgets a begun exchange whose responses have rows of their own (WebSockets)."""
+        exchange.finished = True
+        self._live.pop(exchange.id, None)
+        self._journal.cancel(exchange.id)
+
+    def keeps(self, exchange: Exchange, status: int) -> int:
+        """Bytes of the answer's body to keep: for capture, and to read an error's own words."""
+        wanted = 0 if self._capture_mode(exchange) == "none" else self.settings.capture.max_bytes
+        return max(wanted, ERROR_BODY if status >= 400 else 0)
+
+    def start_local(self, provider: str) -> Awaitable[None] | None:
+        """Something to wait for when this provider is one that runs inside this process and is not up yet."""
+        return self._local.start(provider)
+
+    def listening(self, addresses: Sequence[tuple[str, int]]) -> None:
+        """Where mitmproxy really listens. One address off loopback makes tokens required."""
+        self._listen = next(iter(addresses), self._listen)
+        if not all(config.is_loopback(host) for host, _ in addresses):
+            self.access.required = True
+
+    def is_self(self, host: str, port: int) -> bool:
+        return port == self._listen[1] and (host == self._listen[0] or config.is_loopback(host))
+
+    def may_reach_private(self, host: str, port: int) -> bool:
+        """On loopback the caller is on this machine; elsewhere only configured targets may be private."""
+        return (
+            not self.access.required
+            or config.is_loopback(self._listen[0])
+            or self.dispatch.is_target(host, port)
+        )
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://{self.settings.dashboard.host}:{self.settings.dashboard.port}"
+
+    def problems(self) -> list[str]:
+        """Why this proxy cannot serve; empty when it can."""
+        found = [] if self._writer.alive else ["the writer has stopped"]
+        if self._writer.last_error:
+            found.append(self._writer.last_error)
+        found += [why for path in (self.home.usage_db, self.home.control_db) if (why := health.problem(path))]
+        return found
+
+    def ca_certificate(self) -> bytes:
+        return (self.home.certs / ca.CERTIFICATE_FILE).read_bytes()
+
+    def upstream_trust(self) -> Path | None:
+        """The roots that providers' certificates are checked against, if not mitmproxy's own."""
+        if self.settings.upstream_ca is None:
+            return None
+        return bundle.upstream(self.home.path, Path(self.settings.upstream_ca))

@@ -1,0 +1,233 @@
+"""Step 10: from a finished exchange to its row. Runs in the writer's thread, never on the event loop."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import orjson
+
+from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.policy.pricing import Pricing
+from llm_intercept.store.bodies import Body, Side
+from llm_intercept.store.rows import Outcome, RequestRow
+from llm_intercept.wire import dialects, encoding
+from llm_intercept.wire.tap import Reading, Tap
+from llm_intercept.wire.usage import Usage
+
+# Operations whose answer is generated text: only these are estimated when the provider reported nothing.
+GENERATING = frozenset(
+    ("chat", "responses", "completions", "messages", "complete", "generate", "converse", "invoke")
+)
+_NOBODY = Principal(project="default", token="")
+
+
+class Ledger:
+    """Builds rows. `count_tokens` estimates the tokens of a text."""
+
+    def __init__(self, pricing: Pricing, count_tokens: Callable[[str], int]) -> None:
+        self._pricing = pricing
+        self._count_tokens = count_tokens
+
+    def row(self, exchange: Exchange, *, estimate: bool) -> RequestRow | None:
+        """The finished row; None if it takes an estimate of tokens and `estimate` is off."""
+        reading = exchange.reading = _reading(exchange)
+        row = identity(exchange)
+        row.status = exchange.status
+        row.outcome = outcome(exchange, reading)
+        row.model = reading.model or row.model
+        row.finish_reason = reading.finish_reason
+        row.response_id = reading.response_id
+        row.error_type, row.error_message = _error(exchange, reading)
+        if not estimate and self._estimable(row, exchange, reading):
+            return None
+        self._meter(row, exchange, reading)
+        _time(row, exchange, reading)
+        row.warnings = _json(exchange.warnings)
+        row.tries = exchange.tries
+        row.attempts = len(exchange.tries)
+        _settle_tries(row)
+        return row
+
+    def _meter(self, row: RequestRow, exchange: Exchange, reading: Reading) -> None:
+        usage = reading.usage
+        if usage.known:
+            row.usage_source = "provider"
+        elif self._estimable(row, exchange, reading):
+            usage = self._estimate(exchange, reading)
+            row.usage_source = "estimated"
+        _copy_usage(row, usage)
+        if not (usage.known or usage.cost_nanos is not None):
+            return
+        when = datetime.fromtimestamp(row.id / 1e6, UTC)
+        priced = self._pricing.price(
+            exchange.provider, row.model or row.model_requested, usage, when, row.host
+        )
+        row.cost_nanos, row.priced, row.price_source = priced.cost_nanos, int(priced.priced), priced.source
+
+    @staticmethod
+    def _estimable(row: RequestRow, exchange: Exchange, reading: Reading) -> bool:
+        answered = exchange.status is not None and exchange.status < 300
+        unread = not reading.usage.known and row.operation in GENERATING and answered
+        return unread and bool(reading.text_parts or row.outcome == "client_gone")
+
+    def _estimate(self, exchange: Exchange, reading: Reading) -> Usage:
+        body = _plain(exchange.request_body, exchange.request_encoding)
+        prompt = dialects.get(exchange.dialect).prompt_text(body)
+        return Usage(input=self._count_tokens(prompt), output=self._count_tokens(reading.text_parts))
+
+
+def identity(exchange: Exchange) -> RequestRow:
+    """The part of the row that is known before an answer."""
+    who = exchange.principal or _NOBODY
+    target = exchange.target
+    return RequestRow(
+        id=exchange.id,
+        request_id=exchange.request_id,
+        project=who.project,
+        token=who.token,
+        user=who.user,
+        session_id=exchange.session_id,
+        client=exchange.client,
+        client_ip=exchange.client_ip,
+        entry=exchange.entry,
+        provider=exchange.provider.name,
+        host=target.host if target else exchange.host,
+        method=exchange.method,
+        path=exchange.path.partition("?")[0],
+        dialect=exchange.dialect,
+        operation=exchange.operation,
+        model_requested=exchange.model,
+        model=exchange.model,
+        stream=int(exchange.stream),
+        request_bytes=exchange.request_bytes,
+        response_bytes=exchange.response_bytes,
+        request_sha256=exchange.request_sha256,
+        upstream_sha256=exchange.upstream_sha256 if target else "",
+        changes=_json(exchange.changes),
+        credential=target.credential if target else "",
+        simulated=int(exchange.provider.simulated),
+    )
+
+
+def intent(exchange: Exchange) -> dict[str, object]:
+    """What is known before the upstream call: the row that a kill -9 would leave behind."""
+    row = identity(exchange)
+    return {name: getattr(row, name) for name in _INTENT}
+
+
+_INTENT = (
+    *(
+        "id",
+        "request_id",
+        "project",
+        "token",
+        "user",
+        "session_id",
+        "client",
+        "client_ip",
+        "entry",
+        "provider",
+        "host",
+    ),
+    *("method", "path", "dialect", "operation", "model_requested", "model", "stream", "request_bytes"),
+    *("request_sha256", "upstream_sha256", "changes", "credential", "simulated"),
+)
+
+
+def captured(exchange: Exchange) -> list[Body]:
+    """The bodies of this exchange, without content-encoding."""
+    request = _plain(exchange.request_body, exchange.request_encoding)
+    answer = exchange.tap.kept if exchange.tap else _plain(exchange.response_body, exchange.response_encoding)
+    bodies: list[tuple[Side, str, bytes, int]] = [
+        ("request", exchange.request_type, request, len(request)),
+        ("response", exchange.response_type, answer, max(len(answer), exchange.response_bytes)),
+    ]
+    return [Body(*body) for body in bodies if body[2]]
+
+
+def _plain(body: bytes, content_encoding: str) -> bytes:
+    if not content_encoding or content_encoding == "identity":
+        return body
+    return encoding.decode_body(body, content_encoding) or b""
+
+
+def outcome(exchange: Exchange, reading: Reading) -> Outcome:
+    """How the exchange ended, most specific cause first."""
+    if exchange.refusal is not None:
+        return _REFUSED.get(exchange.refusal.kind, "refused")
+    if exchange.ended_by:
+        return _ended(exchange)
+    status = exchange.status or 0
+    if status >= 500 or (status < 400 and reading.error_type):
+        return "provider_error"
+    return "client_error" if status >= 400 else "ok"
+
+
+_REFUSED: dict[str, Outcome] = {
+    "internal": "internal_error",
+    "upstream": "connect_failed",
+    "timeout": "timeout",
+}
+
+
+def _ended(exchange: Exchange) -> Outcome:
+    if exchange.ended_by == "client":
+        return "client_gone"
+    return {"interrupted": "interrupted"}.get(exchange.ended_by, "upstream_cut")  # type: ignore[return-value]
+
+
+def _reading(exchange: Exchange) -> Reading:
+    if exchange.reading is not None:
+        return exchange.reading
+    tap = exchange.tap
+    if tap is None:
+        tap = Tap(exchange.dialect, exchange.operation, exchange.response_type, exchange.response_encoding)
+    if exchange.response_body:
+        tap.feed(exchange.response_body, exchange.phases.first_byte)
+    return tap.close()
+
+
+def _error(exchange: Exchange, reading: Reading) -> tuple[str, str]:
+    if exchange.refusal is not None:
+        return exchange.refusal.code, exchange.error_message or exchange.refusal.message
+    if reading.error_type or reading.error_message:
+        return reading.error_type, reading.error_message
+    return "", exchange.error_message
+
+
+def _copy_usage(row: RequestRow, usage: Usage) -> None:
+    row.input_tokens, row.output_tokens = usage.input, usage.output
+    row.cache_read_tokens, row.cache_write_tokens = usage.cache_read, usage.cache_write
+    row.cache_write_1h_tokens, row.reasoning_tokens = usage.cache_write_1h, usage.reasoning
+
+
+def _time(row: RequestRow, exchange: Exchange, reading: Reading) -> None:
+    phases = exchange.phases
+    if exchange.stream and reading.first_token:
+        phases.first_token = reading.first_token
+    end = phases.last_byte or phases.recorded
+    row.duration_ms = _ms(phases.received, end)
+    row.ttfb_ms = _ms(phases.received, phases.first_byte)
+    row.ttft_ms = _ms(phases.received, phases.first_token)
+    row.overhead_ms = round(exchange.busy * 1000, 3)
+    row.tokens_per_second = _speed(row, phases.first_token, end)
+    row.phases = orjson.dumps(phases.offsets()).decode()
+
+
+def _speed(row: RequestRow, first_token: float, end: float) -> float | None:
+    """Output tokens per second: from the first token on for streams, over the whole call otherwise."""
+    seconds = end - first_token if first_token else (row.duration_ms or 0) / 1000
+    return round(row.output_tokens / seconds, 1) if row.output_tokens and seconds > 0.001 else None
+
+
+def _settle_tries(row: RequestRow) -> None:
+    for attempt in row.tries:
+        attempt.outcome = attempt.outcome or row.outcome
+        attempt.error_message = attempt.error_message or row.error_message
+
+
+def _ms(start: float, end: float) -> float | None:
+    return round((end - start) * 1000, 3) if start and end else None
+
+
+def _json(values: list[str]) -> str:
+    return orjson.dumps(values).decode() if values else ""

@@ -1,0 +1,85 @@
+"""Structured JSONL logs: events of the program, and one line for each exchange (rows carry no secrets)."""
+
+import logging
+import logging.handlers
+import queue
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from llm_intercept.settings import LogSettings
+from llm_intercept.store.rows import RequestRow
+
+EVENTS = "events.jsonl"
+REQUESTS = "requests.jsonl"
+_FIELDS = (
+    *(
+        "request_id",
+        "project",
+        "token",
+        "client",
+        "provider",
+        "operation",
+        "model",
+        "stream",
+        "status",
+        "outcome",
+    ),
+    *("error_type", "error_message", "input_tokens", "output_tokens", "cost_nanos", "duration_ms", "ttft_ms"),
+)
+
+
+class Logs:
+    """Both files. Events go through a queue, so that the event loop never waits for the disk."""
+
+    def __init__(self, folder: Path, settings: LogSettings) -> None:
+        self._logger = logging.getLogger("llm_intercept")
+        self._logger.setLevel(settings.level.upper())
+        events = _rotating(folder / EVENTS, settings)
+        events.setFormatter(
+            OrjsonFormatter(
+                "{levelname}{name}{message}", style="{", timestamp=True, rename_fields={"levelname": "level"}
+            )
+        )
+        pending: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+        self._entry = logging.handlers.QueueHandler(pending)
+        self._listener = logging.handlers.QueueListener(pending, events)
+        self._listener.start()
+        self._logger.addHandler(self._entry)
+        self._events = events
+        self._requests = _rotating(folder / REQUESTS, settings) if settings.requests else None
+
+    def write(self, rows: Iterable[RequestRow]) -> None:
+        """One JSON line for each row; called in batches by the writer's thread."""
+        if self._requests is None:
+            return
+        lines = [orjson.dumps(_line(row)).decode() for row in rows]
+        if lines:
+            self._requests.emit(logging.makeLogRecord({"msg": "\n".join(lines), "levelno": logging.INFO}))
+
+    def close(self) -> None:
+        self._logger.removeHandler(self._entry)
+        self._listener.stop()
+        self._events.close()
+        if self._requests is not None:
+            self._requests.close()
+
+
+def _rotating(path: Path, settings: LogSettings) -> logging.handlers.RotatingFileHandler:
+    return logging.handlers.RotatingFileHandler(
+        path, maxBytes=settings.max_mb * 1_000_000, backupCount=settings.backups, encoding="utf-8", delay=True
+    )
+
+
+def _line(row: RequestRow) -> dict[str, object]:
+    line: dict[str, object] = {
+        "ts": datetime.fromtimestamp(row.id / 1e6, UTC).isoformat(timespec="milliseconds")
+    }
+    for name in _FIELDS:
+        value = getattr(row, name)
+        if value not in ("", None):
+            line[name] = value
+    return line

@@ -1,0 +1,111 @@
+"""Prometheus metrics of the proxy: bounded label sets, cached children, rendered off the event loop."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
+
+# A client chooses model names, so they are a label only up to this many; the rest is one series.
+MODELS = 200
+OTHER = "other"
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+OWN_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1)
+TOKEN_KINDS = ("input", "output", "cache_read", "cache_write", "reasoning")
+
+
+class _Cached:
+    """`labels()` costs more than the increment: children are kept by their label values."""
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = metric
+        self._children: dict[tuple[str, ...], Any] = {}
+
+    def __getitem__(self, labels: tuple[str, ...]) -> Any:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._metric.labels(*labels)
+        return child
+
+
+class Metrics:
+    """Counts finished rows. `observe` is called from the writer's thread, `render` from any thread."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(
+        self, in_flight: Callable[[], int], depth: Callable[[], int], lag: Callable[[], float]
+    ) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._models: set[tuple[str, str]] = set()
+        who = ("provider", "model")
+        self._requests = _Cached(
+            Counter("llm_requests_total", "Exchanges", (*who, "outcome"), registry=registry)
+        )
+        self._errors = _Cached(
+            Counter("llm_errors_total", "Exchanges that failed", (*who, "outcome"), registry=registry)
+        )
+        self._tokens = _Cached(Counter("llm_tokens_total", "Tokens", (*who, "kind"), registry=registry))
+        self._cost = _Cached(Counter("llm_cost_usd_total", "Cost in US dollars", who, registry=registry))
+        self._unpriced = _Cached(
+            Counter("llm_unpriced_total", "Metered calls without a known price", who, registry=registry)
+        )
+        self._duration = _Cached(
+            Histogram("llm_duration_seconds", "Whole call", ("provider",), buckets=SECONDS, registry=registry)
+        )
+        self._ttft = _Cached(
+            Histogram(
+                "llm_time_to_first_token_seconds",
+                "To the first content token",
+                ("provider",),
+                buckets=SECONDS,
+                registry=registry,
+            )
+        )
+        self._own = Histogram(
+            "llm_proxy_overhead_seconds", "Our own share of a call", buckets=OWN_SECONDS, registry=registry
+        )
+        self._gauge("llm_in_flight", "Exchanges under way", in_flight)
+        self._gauge("llm_writer_queue", "Rows waiting for the database", depth)
+        self._gauge("llm_writer_lag_seconds", "Age of the oldest waiting row", lag)
+
+    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self._registry).set_function(value)
+
+    def observe(self, rows: Iterable[RequestRow]) -> None:
+        for row in rows:
+            self._count(row)
+
+    def _count(self, row: RequestRow) -> None:
+        who = (row.provider, self._model(row))
+        self._requests[(*who, row.outcome)].inc()
+        if row.outcome in ERROR_OUTCOMES:
+            self._errors[(*who, row.outcome)].inc()
+        for kind in TOKEN_KINDS:
+            if amount := getattr(row, f"{kind}_tokens"):
+                self._tokens[(*who, kind)].inc(amount)
+        if row.cost_nanos:
+            self._cost[who].inc(row.cost_nanos / 1e9)
+        if row.usage_source and not row.priced:
+            self._unpriced[who].inc()
+        if row.duration_ms is not None:
+            self._duration[(row.provider,)].observe(row.duration_ms / 1000)
+        if row.ttft_ms is not None:
+            self._ttft[(row.provider,)].observe(row.ttft_ms / 1000)
+        if row.overhead_ms is not None:
+            self._own.observe(row.overhead_ms / 1000)
+
+    def _model(self, row: RequestRow) -> str:
+        """The model's own label only for calls that were served: a refused caller cannot mint series."""
+        key = (row.provider, row.model)
+        if key in self._models:
+            return row.model
+        if row.outcome != "ok" or len(self._models) >= MODELS:
+            return OTHER
+        self._models.add(key)
+        return row.model
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
