@@ -44,11 +44,12 @@ async def run_test(
     request = request_for(registry, provider, credential, now)
     if request is None:
         return KeyTest(provider.name, True, None, "", _no_address(provider))
-    url = f"{request.scheme}://{request.host}:{request.port}{request.path}"
+    url = str(URL.build(scheme=request.scheme, host=request.host, port=request.port)) + request.path
     try:
         status, body = await _send(request, url, _trust(provider, settings, home))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        sentence = f"{provider.title} cannot be reached at {url}: {error or type(error).__name__}."
+        cause = getattr(error, "os_error", error)
+        sentence = f"{provider.title} cannot be reached at {url}: {cause or type(error).__name__}."
         return KeyTest(provider.name, False, None, url, sentence)
     return _judged(provider, status, body, url, credential is not None)
 

@@ -1,11 +1,8 @@
 """What connects clients: which key variables a token may stand in for, and whether a proxy is there."""
 
-import json
-import urllib.error
-import urllib.request
-
 from llm_intercept.cli.session import Session
 from llm_intercept.errors import InterceptError
+from llm_intercept.probes import readiness
 
 
 def key_variables(session: Session) -> tuple[str, ...]:
@@ -27,25 +24,3 @@ def require_ready(url: str) -> None:
         raise InterceptError(
             f"the proxy at {url} cannot serve: {'; '.join(problems)}; try `llm-intercept doctor`"
         )
-
-
-def readiness(url: str) -> list[str] | None:
-    """What keeps the proxy from serving (nothing: it can), or None when none of ours answers there."""
-    # Never by way of a proxy: the environment may already name this very one.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{url}/ready", timeout=5) as answer:
-            return _problems(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return _problems(error.read()) if error.code == 503 else None
-    except (OSError, ValueError):
-        return None
-
-
-def _problems(body: bytes) -> list[str] | None:
-    try:
-        found = json.loads(body)
-        return [str(problem) for problem in found["problems"]]
-    except (ValueError, KeyError, TypeError):
-        return None
