@@ -48,7 +48,7 @@ NOT_INFERENCE = (
     ),
     re.compile(r"/api/claude_code_[a-z_]+(?:/.*)?"),
     re.compile(r"/(?:v1/)?oauth/.*"),
-    re.compile(r"/v1/(?:metrics|logs|traces|environments|sessions|session_ingress)(?:/.*)?"),
+    re.compile(r"/v1/(?:metrics|logs|traces|session_ingress)(?:/.*)?"),
     re.compile(r"/mcp-registry/.*"),
 )
 

@@ -56,26 +56,23 @@ def split(base_url: str, owner: str) -> tuple[str, str, int, str]:
     """(scheme, host, port, path without trailing slash) of a base URL."""
     parts = urlsplit(base_url.strip())
     try:
-        port = parts.port
+        port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        port = -1
+        port = 0
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
-        or port == -1
+        or not port
         or parts.query
         or parts.username
     ):
+        # a password or a key in the URL must not reach a log
+        shown = "this" if parts.query or "@" in base_url else repr(base_url)
         raise ConfigError(
-            f"{base_url!r} is no base URL for {owner}: "
+            f"{shown} is no base URL for {owner}: "
             "write http(s)://host[:port][/path], without query or password"
         )
-    return (
-        parts.scheme,
-        parts.hostname,
-        port or (443 if parts.scheme == "https" else 80),
-        parts.path.rstrip("/"),
-    )
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
 def remaining_prefix(prefix: str, path: str) -> str:
