@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from llm_intercept.wire.fields import parse
+from llm_intercept.wire.fields import parse, parse_object
 
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 
@@ -26,6 +26,8 @@ SPACE = re.compile(rb"[ \t\r\n]*+")
 NAME = re.compile(rb"(" + STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
 SCALAR = re.compile(STRING + rb'|[^"\[\]{},: \t\r\n]++', re.DOTALL)
 PASSAGE = re.compile(_nested(6), re.DOTALL)
+DEEPEST = 1_000  # JSON readers refuse deeper nesting, so it is not JSON to us either
+PARSED_AT_ONCE = 1024 * 1024  # up to here a parser is faster than the scanner
 
 
 class Member(NamedTuple):
@@ -90,18 +92,20 @@ def _value_end(body: bytes, at: int) -> int | None:
         scalar = SCALAR.match(body, at)
         return scalar.end() if scalar else None
     depth, at = 1, at + 1
-    while depth:
+    while depth and depth <= DEEPEST:
         passed = PASSAGE.match(body, at)
         at = passed.end() if passed else at
         if at >= len(body) or body[at] == 0x22:  # the end, or a string without one
             return None
         depth += 1 if body[at] in b"{[" else -1
         at += 1
-    return at
+    return None if depth else at
 
 
 def peek(body: bytes, names: Collection[str]) -> dict[str, object]:
     """The values of these top-level members; {} for what is not a JSON object."""
+    if len(body) <= PARSED_AT_ONCE:
+        return {name: value for name, value in parse_object(body).items() if name in names}
     shape = scan(body)
     members = shape.members if shape else []
     return {m.name: parse(body[m.value : m.end]) for m in members if m.name in names}
@@ -158,19 +162,20 @@ def drop_members(body: bytes, names: Collection[str]) -> bytes:
         return body
     kept: list[bytes] = []
     at = 0
+    follows = False  # a member that stays comes before
     for index, member in enumerate(shape.members):
         if member.name in names:
-            start, end = _cut(shape.members, index, at)
+            start, end = _cut(shape.members, index, follows)
             kept.append(body[at:start])
             at = end
+        else:
+            follows = True
     return b"".join([*kept, body[at:]])
 
 
-def _cut(members: list[Member], index: int, at: int) -> tuple[int, int]:
-    """The comma before goes with a member; with the first one that is left, the comma after."""
+def _cut(members: list[Member], index: int, follows: bool) -> tuple[int, int]:
+    """The comma before goes with a member; where none stays before it, the comma after."""
     member = members[index]
-    before = members[index - 1].end if index else 0
-    if index and before > at:
-        return before, member.end
-    following = members[index + 1].start if index + 1 < len(members) else member.end
-    return member.start, following
+    if follows:
+        return members[index - 1].end, member.end
+    return member.start, members[index + 1].start if index + 1 < len(members) else member.end

@@ -56,7 +56,8 @@ class SSE:
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            frames.append((self._event.decode("utf-8", "replace") if self._event else "", data))
+            if data:
+                frames.append((self._event.decode("utf-8", "replace") if self._event else "", data))
             self._data = []
         self._event = b""
         self._size = 0
