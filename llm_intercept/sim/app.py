@@ -1,16 +1,16 @@
-"""The routes: which path is which API. No behaviour lives here."""
+"""The aiohttp application: each route's handler records the request, answers it, and notes the status."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from llm_intercept.settings import SimSettings
-from llm_intercept.sim import anthropic, inspection, openai_chat, openai_responses
-from llm_intercept.sim.errors import ErrorShape, anthropic_error, openai_error
+from llm_intercept.sim import inspection
+from llm_intercept.sim.errors import ErrorShape
 from llm_intercept.sim.fate import Failure
-from llm_intercept.sim.serve import SIMULATOR, BadRequest, Call, Simulator, Surface, generate, refuse
+from llm_intercept.sim.routes import ROUTES, Answerer
+from llm_intercept.sim.serve import SIMULATOR, BadRequest, Call, Simulator, refuse
 
-type Answerer = Callable[[Call], Awaitable[web.StreamResponse]]
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -19,16 +19,9 @@ def create_app(settings: SimSettings) -> web.Application:
     app = web.Application()
     app[SIMULATOR] = Simulator(settings)
     app.add_routes(inspection.ROUTES)
-    for method, path, answer, shape in _routes():
+    for method, path, answer, shape in ROUTES:
         app.router.add_route(method, path, _handler(answer, shape))
     return app
-
-
-def _text(surface: Surface) -> Answerer:
-    async def answer(call: Call) -> web.StreamResponse:
-        return await generate(call, surface)
-
-    return answer
 
 
 def _handler(answer: Answerer, shape: ErrorShape) -> Handler:
@@ -45,11 +38,3 @@ def _handler(answer: Answerer, shape: ErrorShape) -> Handler:
         return response
 
     return handle
-
-
-def _routes() -> list[tuple[str, str, Answerer, ErrorShape]]:
-    return [
-        ("POST", "/{prefix:.*}chat/completions", _text(openai_chat.SURFACE), openai_error),
-        ("POST", "/{prefix:.*}responses", _text(openai_responses.SURFACE), openai_error),
-        ("POST", "/{prefix:.*}messages", _text(anthropic.SURFACE), anthropic_error),
-    ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _KEEP = 1_000_000  # larger contents are remembered by size and hash only
 _BIG = re.compile(r"sim-(\d{1,4})mb", re.IGNORECASE)
 MEGABYTE = 1_000_000
-LINE = b"The quick brown fox jumps over the lazy dog, again and again. \n"  # 64 bytes
+LINE = b"The quick brown fox jumps over the lazy dog, again and again.\n"
 
 
 @dataclass(frozen=True, slots=True)

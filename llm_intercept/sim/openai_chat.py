@@ -22,6 +22,9 @@ from llm_intercept.sim.prompt import (
 from llm_intercept.sim.serve import Call, Headers, Stamp, Surface
 from llm_intercept.sim.tokens import pieces, weigh, weigh_messages
 
+type Chunk = tuple[Json, int]
+"""A chunk's JSON and the tokens it stands for."""
+
 _FINISH = {"stop": "stop", "length": "length", "tool": "tool_calls", "stop_sequence": "stop"}
 
 
@@ -36,7 +39,7 @@ def read(call: Call, body: Json) -> Prompt:
         text=text_of(last.get("content")),
         input_tokens=tokens,
         after_tool=last.get("role") in ("tool", "function"),
-        tools=_tools(body),
+        tools=tools_of(body),
         force_tool=forced,
         forbid_tools=forbidden,
         max_output=positive(body.get("max_completion_tokens"), body.get("max_tokens")),
@@ -50,7 +53,7 @@ def read(call: Call, body: Json) -> Prompt:
     )
 
 
-def _tools(body: Json) -> tuple[Tool, ...]:
+def tools_of(body: Json) -> tuple[Tool, ...]:
     offered = [as_dict(t.get("function")) for t in dicts(body.get("tools"))] + dicts(body.get("functions"))
     return tuple(Tool(str(f["name"]), as_dict(f.get("parameters"))) for f in offered if f.get("name"))
 
@@ -144,7 +147,7 @@ class _Chunks:
     stamp: Stamp
     with_usage: bool
 
-    def frame(self, choices: list[Json], tokens: int = 0, counts: Counts | None = None) -> Frame:
+    def chunk(self, choices: list[Json], tokens: int = 0, counts: Counts | None = None) -> Chunk:
         chunk: Json = {
             "id": f"chatcmpl-{self.stamp.id}",
             "object": "chat.completion.chunk",
@@ -156,24 +159,30 @@ class _Chunks:
         }
         if self.with_usage:
             chunk["usage"] = usage(counts) if counts else None
-        return sse(chunk, tokens=tokens)
+        return chunk, tokens
 
-    def delta(self, index: int, delta: Json, tokens: int = 0, finish: str | None = None) -> Frame:
+    def delta(self, index: int, delta: Json, tokens: int = 0, finish: str | None = None) -> Chunk:
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return self.frame([choice], tokens)
+        return self.chunk([choice], tokens)
 
 
 def stream(prompt: Prompt, answer: Answer, stamp: Stamp) -> Iterator[Frame]:
-    with_usage = as_dict(prompt.body.get("stream_options")).get("include_usage") is True
-    chunks = _Chunks(prompt, stamp, with_usage)
-    for index in range(prompt.n):
-        yield from _choice_frames(chunks, prompt, answer, index)
-    if with_usage:
-        yield chunks.frame([], counts=answer.counts)
+    for chunk, tokens in chunks(prompt, answer, stamp):
+        yield sse(chunk, tokens=tokens)
     yield Frame(b"data: [DONE]\n\n")
 
 
-def _choice_frames(chunks: _Chunks, prompt: Prompt, answer: Answer, index: int) -> Iterator[Frame]:
+def chunks(prompt: Prompt, answer: Answer, stamp: Stamp) -> Iterator[Chunk]:
+    """The chunks of a stream, not yet framed."""
+    with_usage = as_dict(prompt.body.get("stream_options")).get("include_usage") is True
+    maker = _Chunks(prompt, stamp, with_usage)
+    for index in range(prompt.n):
+        yield from _choice_chunks(maker, prompt, answer, index)
+    if with_usage:
+        yield maker.chunk([], counts=answer.counts)
+
+
+def _choice_chunks(chunks: _Chunks, prompt: Prompt, answer: Answer, index: int) -> Iterator[Chunk]:
     first: Json = {"role": "assistant", "content": None if answer.calls else "", "refusal": None}
     yield chunks.delta(index, first)
     if _shows_reasoning(prompt):

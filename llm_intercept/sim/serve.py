@@ -114,6 +114,11 @@ async def generate(call: Call, surface: Surface) -> web.StreamResponse:
     return await send_json(call, surface.whole(prompt, answer, mark), headers, fate.cut, surface.pretty)
 
 
+async def begin(call: Call, model: str, shape: ErrorShape) -> web.StreamResponse | None:
+    """For operations that are not text: waits, or answers if the call is fated to fail."""
+    return await meet(call, call.simulator.dice.fate(call.header(MODEL_HEADER) or model), shape)
+
+
 async def meet(call: Call, fate: Fate, shape: ErrorShape) -> web.StreamResponse | None:
     """Waits for the first token's time; answers if the call is fated to fail."""
     if fate.hang:
