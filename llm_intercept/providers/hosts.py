@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from llm_intercept.errors import ConfigError
@@ -47,9 +48,10 @@ def can_be_constrained(host: str) -> bool:
     return False
 
 
-def permits(names: tuple[str, ...], host: str) -> bool:
+def permits(names: Collection[str], host: str) -> bool:
     """As X.509 reads a dNSName constraint: the name itself and everything below it."""
-    return any(host == name or host.endswith(f".{name}") for name in names)
+    labels = host.split(".")
+    return any(".".join(labels[start:]) in names for start in range(len(labels)))
 
 
 def split(base_url: str, owner: str) -> tuple[str, str, int, str]:

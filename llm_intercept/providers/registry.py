@@ -9,6 +9,7 @@ from llm_intercept.providers.base import Endpoint, Provider
 from llm_intercept.settings import ProviderSettings
 
 _REMEMBERED = 4096
+_LONGEST = 512  # paths that are longer are not worth remembering
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -45,6 +46,7 @@ class Registry:
             (hosts.compiled(host), p) for p in self.providers.values() for host in p.hosts if "*" in host
         ]
         self._names = tuple(sorted({name for p in self.providers.values() for name in catalogue.ca_names(p)}))
+        self._permitted = frozenset(self._names)
         self._hosts: _Memory[str, Provider | None] = _Memory()
         self._endpoints: _Memory[tuple[str, str, str], Endpoint] = _Memory()
 
@@ -105,7 +107,10 @@ class Registry:
         """What a path means; never None. Give the query with the path: Azure's versions stand there."""
         key = (provider.name, method, path)
         known = self._endpoints.get(key)
-        return known if known is not None else self._endpoints.remember(key, self._find_endpoint(*key))
+        if known is not None:
+            return known
+        found = self._find_endpoint(*key)
+        return self._endpoints.remember(key, found) if len(path) <= _LONGEST else found
 
     def _find_endpoint(self, name: str, method: str, path: str) -> Endpoint:
         bare, _, query = path.partition("?")
@@ -133,7 +138,7 @@ class Registry:
 
     def covered(self, host: str) -> bool:
         """Whether our root may sign for a host; a provider's host that it may not stays a blind tunnel."""
-        return hosts.permits(self._names, hosts.normal(host))
+        return hosts.permits(self._permitted, hosts.normal(host))
 
     def upstream(
         self,

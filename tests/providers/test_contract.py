@@ -40,7 +40,8 @@ by_name = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
 def test_the_issue_s_providers_are_all_there() -> None:
     wanted = (
         "openai anthropic azure bedrock vertex gemini openrouter groq mistral deepseek xai together "
-        "fireworks cerebras perplexity cohere huggingface zai moonshot voyage nvidia vercel ollama lmstudio vllm sim"
+        "fireworks cerebras perplexity cohere huggingface zai moonshot voyage nvidia vercel ollama "
+        "lmstudio vllm sim"
     )
     assert set(wanted.split()) <= set(REGISTRY.providers)
 

@@ -182,6 +182,17 @@ def test_local_servers_are_known_by_their_port() -> None:
     assert REGISTRY.by_host("localhost", 8080) is None
 
 
+def test_remembered_paths_are_bounded() -> None:
+    registry = Registry({})
+    provider = registry.providers["sim"]
+    for number in range(5000):
+        assert registry.endpoint(provider, "POST", f"/x/{number}").operation == "other"
+    assert len(registry._endpoints) <= 4096
+    held = len(registry._endpoints)
+    assert registry.endpoint(provider, "POST", f"/model/{'/a:' * 5000}/converse").operation == "converse"
+    assert len(registry._endpoints) == held
+
+
 def test_remembered_hosts_are_bounded() -> None:
     registry = Registry({})
     for number in range(5000):
