@@ -20,6 +20,7 @@ address (Claude Code lists its inference profiles), are led there by path.
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 
 import orjson
 from pydantic import SecretStr
@@ -28,7 +29,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.policy import sigv4
 from llm_intercept.providers import endpoints, regions
 from llm_intercept.providers.base import Endpoint, Outgoing, Provider
-from llm_intercept.providers.credentials import AWS_HEADERS, drop_signature, place
+from llm_intercept.providers.credentials import CREDENTIAL_HEADERS, drop_signature, place
 
 DEFAULT_REGION = "us-east-1"
 _HOST = re.compile(
@@ -36,9 +37,7 @@ _HOST = re.compile(
 )
 _CONTROL = re.compile(r"/(?:inference-profiles|foundation-models)(?:/[^?]*)?")
 _MODEL = r"/model/(?P<model>.+)"
-_NOT_SIGNED = frozenset(
-    {*AWS_HEADERS, "authorization", "host", "content-length", "x-api-key", "api-key", "x-goog-api-key"}
-)
+_NOT_SIGNED = frozenset({"x-amz-date", "x-amz-security-token", "host", "content-length", *CREDENTIAL_HEADERS})
 
 
 def credential(request: Outgoing, secret: SecretStr, now: float) -> None:
@@ -92,8 +91,10 @@ def _sign(request: Outgoing, keys: sigv4.AwsKeys, now: float) -> None:
     if body is None:
         raise ConfigError("a body that streams through cannot be signed for Bedrock")
     region, service = _scope(request, keys)
+    if request.header("x-amz-content-sha256") is not None:
+        request.set_header("x-amz-content-sha256", sha256(body).hexdigest())
     covered = _covered(request)
-    request.drop_header("x-amz-security-token", "x-amz-content-sha256")
+    request.drop_header("x-amz-security-token")
     path, _, query = request.path.partition("?")
     unsigned = sigv4.Unsigned(request.method, request.scheme, _authority(request), path, query, covered, body)
     signed = sigv4.sign(unsigned, keys, region, service, now)

@@ -82,6 +82,17 @@ def test_signing_again_equals_botocore_byte_for_byte(target: str, session: str |
     assert request.path == target
 
 
+def test_what_the_client_signed_is_signed_again_also_its_body_hash() -> None:
+    extra = {"X-Amz-Content-SHA256": sha256(b"{}").hexdigest(), "anthropic-version": "2023-06-01"}
+    theirs = signed_by_botocore(TARGETS[0], b"{}", extra=extra)
+    assert "x-amz-content-sha256" in lower(theirs)["authorization"]
+    for body in (b"{}", b'{"changed": 1}'):
+        request = Outgoing("POST", "https", HOST, 443, TARGETS[0], list(theirs.items()), body)
+        bedrock.credential(request, SecretStr(f"{KEY}:{SECRET}"), signed_at(theirs))
+        assert verify(TARGETS[0], dict(request.headers), body) is None
+        assert (request.headers == list(theirs.items())) is (body == b"{}")
+
+
 @pytest.mark.parametrize(
     "secret",
     [
