@@ -1,0 +1,57 @@
+"""Security headers on every answer, and quiet access logs for what the page itself polls."""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+LIVE_PATH = "/-/llm/live.json"
+
+type Scope = MutableMapping[str, Any]
+type App = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[None]]], Awaitable[None]]
+
+_COMMON = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+_SHARED = (
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_STRICT = f"default-src 'none'; script-src 'self'; style-src 'self'; {_SHARED}".encode()
+# Datasette's own pages carry inline scripts and styles.
+_INLINE = "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+_CORE = f"default-src 'self'; {_INLINE}; {_SHARED}".encode()
+
+
+def wrap(app: App, base: str) -> App:
+    async def secured(scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        extra = [*_COMMON, (b"content-security-policy", _STRICT if _is_ours(scope["path"], base) else _CORE)]
+
+        async def sending(event: MutableMapping[str, Any]) -> None:
+            if event["type"] == "http.response.start":
+                event = {**event, "headers": [*event.get("headers", []), *extra]}
+            await send(event)
+
+        await app(scope, receive, sending)
+
+    return secured
+
+
+def _is_ours(path: str, base: str) -> bool:
+    inside = "/" + path.removeprefix(base).lstrip("/")
+    return inside == "/" or inside.startswith("/-/llm/")
+
+
+class QuietPolling(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return LIVE_PATH not in record.getMessage()
+
+
+def quiet_access_log() -> None:
+    log = logging.getLogger("uvicorn.access")
+    if not any(isinstance(known, QuietPolling) for known in log.filters):
+        log.addFilter(QuietPolling())
