@@ -27,6 +27,7 @@ STATUS_WORDS: dict[RefusalKind, str] = {
     "upstream": "UNAVAILABLE",
     "unavailable": "UNAVAILABLE",
 }
+FINISH_WORDS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 RPC = "type.googleapis.com/google.rpc."
 
 
@@ -81,7 +82,7 @@ def read_answer(reading: Reading, payload: Payload) -> None:
     for candidate in objects(payload.get("candidates")):
         _content(reading, mapping(candidate.get("content")))
         if candidate.get("finishReason"):
-            reading.finish_reason = text(candidate["finishReason"], 60)
+            reading.finish_reason = _finish(candidate["finishReason"])
             reading.complete = True
     blocked = mapping(payload.get("promptFeedback")).get("blockReason")
     if blocked:
@@ -106,6 +107,13 @@ def _content(reading: Reading, content: Payload) -> None:
             reading.content = reading.content or "thoughtSignature" not in part
 
 
+def _finish(reason: object) -> str:
+    """With `$alt=json;enum-encoding=int` enumerations are numbers."""
+    if isinstance(reason, int):
+        return FINISH_WORDS.get(reason, str(reason))
+    return text(reason, 60)
+
+
 def _usage(payload: Payload) -> Usage:
     known = mapping(payload.get("usageMetadata"))
     if not known:
@@ -126,7 +134,7 @@ def _usage(payload: Payload) -> Usage:
 
 def _audio(details: object) -> int | None:
     """Only where the provider breaks down by modality and names audio."""
-    return total(*(count(d.get("tokenCount")) for d in objects(details) if d.get("modality") == "AUDIO"))
+    return total(*(count(d.get("tokenCount")) for d in objects(details) if d.get("modality") in ("AUDIO", 4)))
 
 
 def _embedded(payload: Payload) -> Usage:
