@@ -91,11 +91,11 @@ class Journal:
         return rows
 
     def close(self) -> None:
-        """Gives the segments up: empty ones are deleted, others are left to be recovered."""
+        """Gives the segments up: empty ones are deleted, others are left to be recovered. Idempotent."""
         with self._lock:
             segments = {id(s): s for holders in self._holders.values() for s in holders}
             for segment in segments.values():
-                os.close(segment.descriptor)
+                _shut(segment)
             if id(self._current) not in segments:
                 self._delete(self._current)
             self._holders.clear()
@@ -128,8 +128,9 @@ class Journal:
             segment.size = 0
 
     def _delete(self, segment: _Segment) -> None:
-        segment.path.unlink(missing_ok=True)
-        os.close(segment.descriptor)
+        if segment.descriptor >= 0:
+            segment.path.unlink(missing_ok=True)
+            _shut(segment)
 
     def _open_next(self) -> _Segment:
         while True:
@@ -168,6 +169,12 @@ class Journal:
             if not rows:
                 self._delete(segment)
         return rows
+
+
+def _shut(segment: _Segment) -> None:
+    """Forgets the number too: the next file that is opened gets the same one, and must not be written to."""
+    os.close(segment.descriptor)
+    segment.descriptor = -1
 
 
 def read_lines(content: bytes) -> list[RequestRow]:

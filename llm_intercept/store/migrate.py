@@ -23,12 +23,16 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
             check_same_thread=False,
             timeout=BUSY_TIMEOUT_MS / 1000,
         )
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         raise StoreError(
             f"{path} cannot be opened: {error}; `llm-intercept init` creates what is missing"
         ) from error
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"{path} is damaged or not a database: {error}") from error
     return connection
 
 
