@@ -149,7 +149,7 @@ def fingerprint(key: str, digest: Callable[[str], bytes]) -> str:
     return digest(key)[:4].hex()
 
 
-_DURATION = re.compile(r"(\d{1,6})\s*([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

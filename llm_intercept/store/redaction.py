@@ -21,14 +21,14 @@ _KEYS: tuple[bytes, ...] = (
     rb"\bgithub_pat_[A-Za-z0-9_]{30,}",
     rb"\bxox[abprs]-[A-Za-z0-9-]{10,}",
     rb"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{1,8000}?-----END [A-Z ]{0,30}PRIVATE KEY-----",
+    rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,8000}-----END [A-Z ]{0,30}PRIVATE KEY-----",
 )
 _NAMED: tuple[bytes, ...] = (
     rb"((?i:bearer|basic) )[A-Za-z0-9._~+/=-]{12,}",
-    rb"((?i:\"?(?:authorization|x-api-key|api[_-]?key|secret[_-]?(?:access[_-]?)?key|password|access_token)\"?"
+    rb"((?i:\"?(?:authorization|x-api-key|api[_-]?key|secret[_-]?(?:access[_-]?)?key|password|access_token)\\?\"?"
     rb"\s{0,4}[:=]\s{0,4}\\?\"?))[^\s\"'\\,}&]{8,}",
 )
-_BUILT_IN = re.compile(b"|".join(_KEYS), re.DOTALL)
+_BUILT_IN = re.compile(b"|".join(_KEYS))
 _BUILT_IN_NAMED = tuple(re.compile(pattern) for pattern in _NAMED)
 
 
