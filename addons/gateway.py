@@ -5,17 +5,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from addons.authenticate import Authenticate
-from addons.exchanges import Exchanges
-from addons.identify import Identify
-from addons.lifecycle import Lifecycle
-from addons.portal import Portal
-from addons.record import Record
-from addons.route import Route
-from addons.sockets import Sockets
-from addons.translate import Translate
-from addons.tunnel import TunnelGate
-from llm_intercept.gateway import Gateway
+try:
+    from addons.authenticate import Authenticate
+    from addons.exchanges import Exchanges
+    from addons.identify import Identify
+    from addons.lifecycle import Lifecycle
+    from addons.portal import Portal
+    from addons.record import Record
+    from addons.route import Route
+    from addons.sockets import Sockets
+    from addons.translate import Translate
+    from addons.tunnel import TunnelGate
+    from llm_intercept.gateway import Gateway
+except ImportError as error:
+    # mitmdump logs a script's exception and goes on without it: an open proxy that forwards tokens.
+    raise SystemExit(f"llm-intercept cannot be loaded: {error}") from error
 
 exchanges = Exchanges(Gateway())
 addons = [

@@ -36,11 +36,12 @@ class Lifecycle:
         self._timers: WeakKeyDictionary[object, asyncio.TimerHandle] = WeakKeyDictionary()
 
     def load(self, loader: Loader) -> None:
-        upstream.install()
         try:
+            upstream.install()
             self.exchanges.gateway.open()
-        except InterceptError as error:
-            raise OptionsError(f"llm-intercept: {error}") from error
+        except (InterceptError, OptionsError) as error:
+            # mitmdump would log an exception of a script and go on without it: an open proxy.
+            raise SystemExit(f"llm-intercept: {error}") from error
         ctx.options.update(**{name: value for name, value in self._options().items() if name in ctx.options})
 
     def _options(self) -> dict[str, object]:
@@ -65,7 +66,17 @@ class Lifecycle:
             )
 
     def running(self) -> None:
+        self._bind()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    def _bind(self) -> None:
+        """mitmdump binds its servers before a script can change `listen_host`: binds them anew."""
+        host, port = ctx.options.listen_host, ctx.options.listen_port
+        bound = {address[0] for address in ctx.master.addons.get("proxyserver").listen_addrs()}
+        if host and bound & {"0.0.0.0", "::"} - {host}:
+            ctx.options.update(
+                mode=[m if "@" in m else f"{m}@{host}:{port or 8080}" for m in ctx.options.mode]
+            )
 
     async def _sweep(self) -> None:
         """Ends calls whose provider has been silent for too long; mitmproxy has no such timeout."""

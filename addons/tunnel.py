@@ -32,9 +32,9 @@ class TunnelGate:
 
     @fail_closed
     def http_connect(self, flow: http.HTTPFlow) -> None:
-        gateway = self.exchanges.gateway
-        is_provider = gateway.registry.by_host(flow.request.host, flow.request.port) is not None
-        verdict = gateway.access.tunnel(flow.request.headers.get("proxy-authorization", ""), is_provider)
+        access, request = self.exchanges.gateway.access, flow.request
+        is_provider = self._provider_host(request.port, request.host) is not None
+        verdict = access.tunnel(request.headers.get("proxy-authorization", ""), is_provider)
         if isinstance(verdict, Refusal):
             flow.response = to_response(proxy_denied(verdict))
             return
@@ -44,22 +44,22 @@ class TunnelGate:
         tunnel = self.exchanges.tunnels.get(data.context.client)
         if tunnel is None:
             return
-        host = self._provider_host(tunnel.host, data.client_hello.sni)
-        if host is None:
+        host = self._provider_host(tunnel.port, tunnel.host, data.client_hello.sni)
+        if host is None or not self.exchanges.gateway.registry.covered(host):
             data.ignore_connection = True
         else:
             # A client that resolves names itself CONNECTs to an address; the certificate and the
             # upstream must still be the provider's.
             data.context.server.address = (host, tunnel.port)
 
-    def _provider_host(self, *names: str | None) -> str | None:
+    def _provider_host(self, port: int, *names: str | None) -> str | None:
         by_host = self.exchanges.gateway.registry.by_host
-        return next((name for name in names if name and by_host(name) is not None), None)
+        return next((name for name in names if name and by_host(name, port) is not None), None)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """What is not TLS in a tunnel to a stranger passes as bytes as well."""
         tunnel = self.exchanges.tunnels.get(nextlayer.context.client)
-        if tunnel is None or nextlayer.layer is not None or self._provider_host(tunnel.host) is not None:
+        if tunnel is None or nextlayer.layer is not None or self._provider_host(tunnel.port, tunnel.host):
             return
         start = nextlayer.data_client()[:1]
         if start and start != b"\x16":

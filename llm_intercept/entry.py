@@ -86,6 +86,7 @@ class Entry:
             return
         exchange.provider = provider
         exchange.endpoint = self._registry.endpoint(provider, exchange.method, exchange.path)
+        exchange.dialect, exchange.operation = exchange.endpoint.dialect, exchange.endpoint.operation
         exchange.changes.append("provider: named by the model")
         # What the client showed to the provider it called is not for this one.
         exchange.presented += exchange.foreign

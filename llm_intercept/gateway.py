@@ -183,8 +183,8 @@ class Gateway:
     def listening(self, addresses: Sequence[tuple[str, int]]) -> None:
         """Where mitmproxy really listens. One address off loopback makes tokens required."""
         self._listen = next(iter(addresses), self._listen)
-        if not all(config.is_loopback(host) for host, _ in addresses):
-            self.access.required = True
+        exposed = not all(config.is_loopback(host) for host, _ in addresses)
+        self.access.required = exposed or self.settings.auth == "required"
 
     def is_self(self, host: str, port: int) -> bool:
         return port == self._listen[1] and (host == self._listen[0] or config.is_loopback(host))

@@ -46,7 +46,7 @@ async def run_test(
         return KeyTest(provider.name, True, None, "", _no_address(provider))
     url = str(URL.build(scheme=request.scheme, host=request.host, port=request.port)) + request.path
     try:
-        status, body = await _send(request, url, _trust(provider, settings, home))
+        status, body = await _send(request, url, _trust(settings, home))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         cause = getattr(error, "os_error", error)
         sentence = f"{provider.title} cannot be reached at {url}: {cause or type(error).__name__}."
@@ -87,9 +87,7 @@ def _no_address(provider: Provider) -> str:
     )
 
 
-def _trust(provider: Provider, settings: Settings, home: Home) -> ssl.SSLContext | bool:
-    if not provider.verify_tls:
-        return False
+def _trust(settings: Settings, home: Home) -> ssl.SSLContext:
     extra = settings.upstream_ca
     roots = bundle.upstream(home.path, Path(extra)) if extra else certifi.where()
     context = ssl.create_default_context(cafile=str(roots))
@@ -97,7 +95,7 @@ def _trust(provider: Provider, settings: Settings, home: Home) -> ssl.SSLContext
     return context
 
 
-async def _send(request: Outgoing, url: str, trust: ssl.SSLContext | bool) -> tuple[int, bytes]:
+async def _send(request: Outgoing, url: str, trust: ssl.SSLContext) -> tuple[int, bytes]:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     headers = [(name, value) for name, value in request.headers if name.lower() != "host"]
     async with (

@@ -101,13 +101,13 @@ class ProviderSettings(Section):
     )
     base_url: str | None = Field(None, description="where its traffic goes")
     hosts: list[str] = Field(
-        default_factory=list, description="further host names to intercept; the base URL's host is included"
+        default_factory=list,
+        description="further host names to intercept; for a new provider the base URL's host is one",
     )
     key_env: str | None = Field(None, description="environment variable that holds its key")
     title: str | None = Field(None, description="name for people")
     key_optional: bool = Field(False, description="the server needs no key")
     price_provider: str | None = Field(None, description="the id genai-prices knows it by")
-    verify_tls: bool = Field(True, description="check the server's certificate")
 
 
 class SimSettings(Section):

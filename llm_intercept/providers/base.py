@@ -105,4 +105,3 @@ class Provider:
     """(path, client headers) -> host for base-URL clients: regions and locations are in path or signature."""
     bare: str = ""
     """Path prefix of the API, for base-URL clients that leave it out: `/v1` before `/chat/completions`."""
-    verify_tls: bool = True

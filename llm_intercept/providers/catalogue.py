@@ -83,7 +83,8 @@ def _changed(provider: Provider, given: ProviderSettings) -> Provider:
         raise ConfigError(
             f"providers.{provider.name}.dialect: the API of a built-in provider cannot be changed"
         )
-    added = _hosts(provider.name, given)
+    # Not the host of `base_url`: one relay may stand in for several providers.
+    added = [hosts.checked(host, provider.name) for host in given.hosts]
     more = tuple(host for host in added if host not in provider.hosts)
     # without names of its own, a provider's names follow from its hosts
     names = (*provider.ca_names, *_constraints(more)) if provider.ca_names else ()
@@ -95,7 +96,6 @@ def _changed(provider: Provider, given: ProviderSettings) -> Provider:
         env=given.key_env or provider.env,
         price_provider=given.price_provider or provider.price_provider,
         key_optional=given.key_optional or provider.key_optional,
-        verify_tls=given.verify_tls,
     )
 
 
@@ -124,7 +124,6 @@ def _new(name: str, given: ProviderSettings) -> Provider:
         key_optional=given.key_optional,
         # with a base URL like https://host/v2 the operator has said what stands before the paths
         bare="" if path else "/v1",
-        verify_tls=given.verify_tls,
     )
 
 
