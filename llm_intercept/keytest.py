@@ -18,7 +18,7 @@ from llm_intercept.settings import Settings
 from llm_intercept.store.credentials import StoredCredential
 
 TIMEOUT_SECONDS = 20
-_MODEL_LISTS = ("/v1/models", "/v1beta/models", "/api/tags", "/openai/v1/models", "/foundation-models")
+_MODEL_LISTS = ("/foundation-models", "/v1/models", "/v1beta/models", "/api/tags")
 _SERVERS_OWN_FAULT = 500
 
 
@@ -59,6 +59,8 @@ def request_for(
 ) -> Outgoing | None:
     """The request for the list of models, with the key on it; None where there is no address for it."""
     path = _models_path(registry, provider)
+    if path is None:
+        return None
     target = registry.upstream(provider, None, path, {}, credential.base_url if credential else None)
     if target is None:
         return None
@@ -71,19 +73,19 @@ def request_for(
     return request
 
 
-def _models_path(registry: Registry, provider: Provider) -> str:
+def _models_path(registry: Registry, provider: Provider) -> str | None:
     for path in (f"{provider.bare}/models", *_MODEL_LISTS):
         if registry.endpoint(provider, "GET", path).operation == "models":
             return path
-    return "/"
+    return None
 
 
 def _no_address(provider: Provider) -> str:
     if provider.key_optional:
         return f"{provider.title} runs inside the proxy; there is no key to test."
     return (
-        f"{provider.title} has no single address to try a key at; make a call through the proxy, "
-        "or store the key with --base-url."
+        f"{provider.title} has no list of models at a fixed address to try the key with; "
+        "make a call through the proxy, and look at `llm-intercept usage recent`."
     )
 
 

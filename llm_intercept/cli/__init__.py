@@ -1,7 +1,8 @@
 """The command line: one group, one module for each command.
 
 A command's module is imported when the command is used and not before, so that `--help` and small
-commands start at once. `COMMANDS` is therefore the table of contents: command, module, one line.
+commands start at once; in each it is called `command`. `COMMANDS` is therefore the table of contents:
+a line for each command, in the order of the help.
 """
 
 import os

@@ -5,7 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,8 +24,8 @@ kind_option = click.option(
     "--kind", type=click.Choice(["requests", "events"]), help="Only one line for each call, or only events."
 )
 
-type Line = tuple[str, dict[str, Any], str]
-"""(time, what it says, as it is written)"""
+type Line = tuple[float, dict[str, Any], str]
+"""(Unix seconds, what it says, as it is written)"""
 
 
 @click.group
@@ -68,8 +68,8 @@ def search(
     session: Session, text: str, level: str | None, since: str, until: str, kind: str | None, as_json: bool
 ) -> None:
     """The lines in which TEXT occurs, upper or lower case, oldest first."""
-    start = _bound(since, session.now_us) if since else ""
-    end = _bound(until, session.now_us, end=True) if until else "~"
+    start = parse_when(since, session.now_us) / 1e6 if since else 0.0
+    end = parse_when(until, session.now_us, end=True) / 1e6 if until else float("inf")
     wanted = text.lower()
     paths = [path for group in log_files(session.home.logs, kind).values() for path in group]
     found = sorted(
@@ -110,16 +110,18 @@ def _parsed(text: str) -> Line | None:
         return None
     if not isinstance(content, dict):
         return None
-    return _comparable(str(content.get("ts") or content.get("timestamp") or "")), content, text.rstrip("\n")
+    return _seconds(_stamp(content)), content, text.rstrip("\n")
 
 
-def _comparable(moment: str) -> str:
-    return moment.replace("+00:00", "Z").replace(" ", "T")
+def _stamp(content: dict[str, Any]) -> str:
+    return str(content.get("ts") or content.get("timestamp") or "")
 
 
-def _bound(text: str, now_us: int, *, end: bool = False) -> str:
-    seconds = parse_when(text, now_us, end=end) / 1e6
-    return _comparable(datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds"))
+def _seconds(stamp: str) -> float:
+    try:
+        return datetime.fromisoformat(stamp).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _is(line: Line, level: str | None) -> bool:
@@ -130,26 +132,27 @@ def _is(line: Line, level: str | None) -> bool:
 
 
 def _print(line: Line, as_json: bool) -> None:
-    click.echo(line[2] if as_json else _readable(line[0], line[1]))
+    click.echo(line[2] if as_json else _readable(line[1]))
 
 
-def _readable(moment: str, content: dict[str, Any]) -> str:
+def _readable(content: dict[str, Any]) -> str:
+    moment = _stamp(content)[:23].replace("+00:00", "")
     if "outcome" in content:
-        return _call(moment, content)
+        return f"{moment}  {_call(content)}".rstrip()
     known = ("ts", "timestamp", "level", "name", "message")
     rest = " ".join(f"{key}={value}" for key, value in content.items() if key not in known)
     level = str(content.get("level", "")).upper()
     return f"{moment}  {level:<8}{content.get('message', '')}  {rest}".rstrip()
 
 
-def _call(moment: str, content: dict[str, Any]) -> str:
+def _call(content: dict[str, Any]) -> str:
     who = "/".join(str(content[key]) for key in ("project", "token") if content.get(key))
     what = "/".join(str(content[key]) for key in ("provider", "model") if content.get(key))
     parts = [f"{content['outcome']:<8}", str(content.get("status", "-")), who, what]
     parts.append(f"{content.get('input_tokens', 0)}+{content.get('output_tokens', 0)} tokens")
     parts.append(dollars(content.get("cost_nanos", 0)))
     parts.append(milliseconds(content.get("duration_ms", 0)))
-    return f"{moment}  {'  '.join(parts)}  {content.get('error_message', '')}".rstrip()
+    return "  ".join([*parts, str(content.get("error_message", ""))])
 
 
 def _end(path: Path) -> int:

@@ -129,14 +129,14 @@ def _supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _settled(session: Session, started: int, filters: Filters) -> reports.Summary:
     """The totals, once two readings agree: rows are written a moment after their calls."""
-    found = reports.Summary()
+    found: reports.Summary | None = None
     for _ in range(_SETTLE_ROUNDS):
         time.sleep(_SETTLE_SECONDS)
         latest = reports.summary(session.usage, Window(started, session.now_us + 1), filters)
         if latest == found:
             break
         found = latest
-    return found
+    return found or reports.Summary()
 
 
 def bill(found: reports.Summary) -> str:

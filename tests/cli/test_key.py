@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+KEY = "sk-proj-abcdefghijklmnopqrstuvwx1234"
+
+
+def test_a_key_goes_in_and_is_never_shown(cli, cli_json, home: Path) -> None:
+    result = cli("key", "add", "openai", "--key-env", "MY_KEY", env={"MY_KEY": KEY})
+    assert "sk-...1234" in result.stdout
+    (stored,) = cli_json("key", "list")
+    assert (stored["provider"], stored["name"], stored["hint"], stored["enabled"]) == (
+        "openai",
+        "default",
+        "sk-...1234",
+        True,
+    )
+    assert KEY not in result.stdout + cli("key", "list").stdout
+    assert not any(KEY.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+def test_standard_input(cli, cli_json) -> None:
+    words = ("key", "add", "OpenAI", "--key-stdin", "--name", "eu", "--base-url", "https://eu.example/v1/")
+    cli(*words, stdin=f"{KEY}\n")
+    (stored,) = cli_json("key", "list", "--provider", "openai")
+    assert (stored["name"], stored["base_url"]) == ("eu", "https://eu.example/v1")
+
+
+def test_a_local_server_needs_an_address_and_no_key(cli, cli_json) -> None:
+    cli("key", "add", "ollama", "--base-url", "http://10.0.0.2:11434")
+    assert cli_json("key", "list")[0]["base_url"] == "http://10.0.0.2:11434"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["openai"], 2, "--key-env NAME or --key-stdin"),
+        (["openai", "--key-env", "NOT_SET"], 3, "NOT_SET is not set"),
+        (["openai", "--key-env", "A", "--key-stdin"], 2, "either"),
+        (["openai", "--key-stdin"], 1, "empty"),
+        (["opnai", "--key-stdin"], 3, "no provider 'opnai'"),
+    ],
+)
+def test_what_is_missing_is_said(cli, words: list[str], code: int, said: str) -> None:
+    assert said in cli("key", "add", *words, code=code).stderr
+
+
+def test_disable_enable_remove(cli, cli_json) -> None:
+    cli("key", "add", "groq", "--key-stdin", stdin=KEY)
+    cli("key", "disable", "groq")
+    assert cli_json("key", "list")[0]["enabled"] is False
+    cli("key", "enable", "groq")
+    assert cli_json("key", "list")[0]["enabled"] is True
+    cli("key", "remove", "groq")
+    assert cli_json("key", "list") == []
+    assert "key add" in cli("key", "list").stdout

@@ -1,0 +1,34 @@
+from tests.test_keytest import KEY, provider_that_answers
+
+
+def test_list(cli, cli_json) -> None:
+    rows = {row["name"]: row for row in cli_json("provider", "list")}
+    assert {"openai", "anthropic", "bedrock", "vertex", "sim"} <= set(rows)
+    assert rows["openai"]["env"] == "OPENAI_API_KEY"
+    cli("key", "add", "openai", "--key-stdin", stdin=KEY)
+    assert {row["name"]: row["key"] for row in cli_json("provider", "list")}["openai"] == "sk-...uvwx"
+    keyed = [row["name"] for row in cli_json("provider", "list", "--with-key")]
+    assert "openai" in keyed
+    assert "anthropic" not in keyed
+    assert "needs none" in cli("provider", "list").stdout
+
+
+def test_a_key_that_works_and_one_that_does_not(cli, cli_json) -> None:
+    with provider_that_answers(200, {"data": []}) as (url, _):
+        cli("key", "add", "openai", "--key-stdin", "--base-url", url, stdin=KEY)
+        assert "takes the key" in cli("provider", "test", "openai").stdout
+        assert cli_json("provider", "test", "openai")["status"] == 200
+    with provider_that_answers(401, {"error": {"message": "no"}}) as (url, _):
+        cli("key", "remove", "openai")
+        cli("key", "add", "openai", "--key-stdin", "--base-url", url, stdin=KEY)
+        assert "refuses the key (401): no" in cli("provider", "test", "openai", code=1).stderr
+        cli("provider", "test", "openai", "--json", code=1)
+
+
+def test_what_needs_no_key(cli) -> None:
+    assert "runs inside the proxy" in cli("provider", "test", "sim").stdout
+
+
+def test_without_a_key(cli) -> None:
+    assert "key add openai" in cli("provider", "test", "openai", code=3).stderr
+    assert "no provider 'nope'" in cli("provider", "test", "nope", code=3).stderr
