@@ -141,7 +141,7 @@ def test_each_append_is_one_write(folder: Path, journal: Journal) -> None:
     [path] = folder.iterdir()
     for n in range(3):
         journal.begin(n, {"request_id": f"r{n}"})
-        assert path.read_bytes().count(b"\n") == n + 1
+        assert path.read_bytes().count(b"\n") == n + 2
         assert path.read_bytes().endswith(b"}\n")
 
 
@@ -186,6 +186,12 @@ BEGUN = b'B {"id":%d,"request_id":"r"}\n' % START_US
         (BEGUN + b"X %d\n" % START_US, []),
         (BEGUN + b"X 1795", ["interrupted"]),
         (BEGUN.replace(b'"r"', b'"r","a_field_of_tomorrow":1'), ["interrupted"]),
+        (
+            b'H {"row":["tomorrow","request_id","id"],"attempt":[]}\nB [1,"r",%d,[]]\n' % START_US,
+            ["interrupted"],
+        ),
+        (b'H {"row":["id","request_id","outcome"],"attempt":["x"]}\nD [1,"r","ok",[]]\nD [1,"s"]\n', ["ok"]),
+        (b"H []\n" + BEGUN, ["interrupted"]),
         (b"\x00\xff garbage\n\nB []\nB {}\nD 5\n" + BEGUN, ["interrupted"]),
         (BEGUN + BEGUN, ["interrupted"]),
     ],

@@ -108,6 +108,18 @@ def test_a_hopeless_row_does_not_take_others_with_it(usage_db: sqlite3.Connectio
     assert query("SELECT count(*), (SELECT sum(requests) FROM usage_hour) FROM requests") == [(2, 2)]
 
 
+def test_a_full_disk_undoes_the_whole_batch(usage_db: sqlite3.Connection, query: Query) -> None:
+    write_batch(usage_db, [row(0)])
+    [(pages,)] = usage_db.execute("PRAGMA page_count").fetchall()
+    usage_db.execute(f"PRAGMA max_page_count = {pages + 2}")
+    batch = [row(n, model=f"model-{n}") for n in range(1, 500)]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        write_batch(usage_db, batch)
+    assert query("SELECT count(*), (SELECT sum(requests) FROM usage_day) FROM requests") == [(1, 1)]
+    usage_db.execute("PRAGMA max_page_count = 1000000")
+    assert len(write_batch(usage_db, batch)) == 499
+
+
 def test_several_attempts(usage_db: sqlite3.Connection, query: Query) -> None:
     tries = [AttemptRow(0, n, "openai", "h", "key", outcome="timeout") for n in (1, 2, 3)]
     write_batch(usage_db, [row(0, tries=tries, attempts=3)])

@@ -64,6 +64,25 @@ def test_a_thousand_jobs(home: Home, journal: Journal, query: Query) -> None:
     assert list(home.journal.iterdir()) == []
 
 
+def test_rows_are_in_the_journal_long_before_they_are_committed(home: Home, query: Query) -> None:
+    class Watched(Journal):
+        noted = threading.Event()
+
+        def done(self, *rows: RequestRow) -> None:
+            super().done(*rows)
+            self.noted.set()
+
+    with closing(Watched(home.journal)) as journal:
+        writer = Writer(home, journal, window=60.0)
+        writer.start()
+        writer.put(lambda: row(0))
+        assert journal.noted.wait(SECONDS)
+        assert query("SELECT count(*) FROM requests") == [(0,)]
+        assert b"\nD " in b"".join(path.read_bytes() for path in home.journal.iterdir())
+        assert writer.stop(SECONDS)
+    assert query("SELECT count(*) FROM requests") == [(1,)]
+
+
 def test_stop_drains(home: Home, query: Query) -> None:
     writer = Writer(home, window=60.0)
     writer.start()
