@@ -24,13 +24,14 @@ class UsageFilter:
         self._passing = False  # in the middle of an over-long event
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        self._rest += chunk
-        cut = _last_end(self._rest)
-        whole, rest = self._rest[:cut], self._rest[cut:]
-        out = self._events(whole)
-        self._rest = rest
-        if len(rest) > LIMIT:
-            out += self._let_pass()
+        out: list[bytes] = []
+        whole = not self._rest and chunk.endswith(b"\n\n") and chunk.find(b"\n\n") == len(chunk) - 2
+        self._rest += chunk  # whatever goes wrong below, nothing is lost
+        if whole:  # one event: nearly every chunk
+            self._one(chunk, out)
+            self._rest = b""
+        else:
+            self._several(self._rest, out)
         given = b"".join(out)
         return [given] if given else []
 
@@ -46,22 +47,22 @@ class UsageFilter:
         self._held, self._rest = [], b""
         return everything
 
-    def _let_pass(self) -> list[bytes]:
-        self._passing = True
-        return [self.release()]
-
-    def _events(self, whole: bytes) -> list[bytes]:
-        out: list[bytes] = []
+    def _several(self, data: bytes, out: list[bytes]) -> None:
         at = 0
-        for end in END.finditer(whole):
-            event = whole[at : end.end()]
+        for end in END.finditer(data):
+            self._one(data[at : end.end()], out)
             at = end.end()
-            if self._passing:
-                self._passing = False
-                out.append(event)
-            else:
-                self._event(event, out)
-        return out
+        self._rest = data[at:]
+        if len(self._rest) > LIMIT:
+            self._passing = True
+            out.append(self.release())
+
+    def _one(self, event: bytes, out: list[bytes]) -> None:
+        if self._passing:
+            self._passing = False
+            out.append(event)
+        else:
+            self._event(event, out)
 
     def _event(self, event: bytes, out: list[bytes]) -> None:
         if self._held:
@@ -90,9 +91,3 @@ class UsageFilter:
             out.append(event[:start] + drop_members(event[start:end], ("usage",)) + event[end:])
         else:
             out.append(event)
-
-
-def _last_end(data: bytes) -> int:
-    """Just after the last blank line; 0 if there is none."""
-    ends = [(data.rfind(mark), len(mark)) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r")]
-    return max(at + length if at >= 0 else 0 for at, length in ends)

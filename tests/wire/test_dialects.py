@@ -94,6 +94,15 @@ CASES = [
         ("overloaded_error", "Overloaded"),
         complete=False,
     ),
+    Case(
+        "messages_compaction.json",
+        "anthropic",
+        Usage(60_615, 530, cache_read=15, cache_write=0),
+        "claude-opus-5",
+        "msg_3",
+        "end_turn",
+        "Hi",
+    ),
     Case("complete.sse", "anthropic", Usage(), "claude-2.1", "compl_1", "stop_sequence", " Hello"),
     Case(
         "responses.sse",

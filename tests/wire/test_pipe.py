@@ -1,10 +1,14 @@
 """The pipe gives on every byte, and takes out exactly the usage that the client did not ask for."""
 
+import json
+from collections.abc import Callable
 from itertools import count
 
 import pytest
 
 from llm_intercept.wire import dialects
+from llm_intercept.wire.conceal import UsageFilter
+from llm_intercept.wire.framing.sse import SSE
 from llm_intercept.wire.pipe import Pipe
 from llm_intercept.wire.tap import Tap
 from tests.wire import cuts
@@ -91,8 +95,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize(("sent", "seen"), HIDDEN)
 @pytest.mark.parametrize("cut", [cuts.whole, cuts.by_byte, cuts.by_event])
-def test_hidden_usage(sent: bytes, seen: bytes, cut: object) -> None:
-    assert callable(cut)
+def test_hidden_usage(sent: bytes, seen: bytes, cut: Callable[[bytes], list[bytes]]) -> None:
     out, _ = run(cut(sent))
     assert out == seen
 
@@ -111,6 +114,28 @@ def test_an_overlong_event_is_not_held_back() -> None:
     assert out == long + rest + BARE % b"a" + DONE
 
 
+CHATS = [r for r in recordings() if r.stream and r.dialect == "openai_chat" and b'"usage"' in r.body]
+
+
+@pytest.mark.parametrize("recording", CHATS, ids=lambda r: r.name)
+def test_hiding_in_recordings(recording: Recording) -> None:
+    """What is left is the same events, parsed, without the null members and the last extra chunk."""
+    out, _ = run(cuts.at_random(recording.body, 9))
+    before, after = documents(recording.body), documents(out)
+    if before and before[-1].get("usage") and before[-1].get("choices") == []:
+        before.pop()
+    nothing = object()
+    for document in before:
+        if document.get("usage", nothing) is None:
+            del document["usage"]
+    assert after == before
+
+
+def documents(body: bytes) -> list[dict[str, object]]:
+    parser = SSE()
+    return [json.loads(data) for _, data in parser.feed(body) if data.startswith(b"{")]
+
+
 class Faulty(Tap):
     def feed(self, chunk: bytes, now: float) -> None:
         raise RuntimeError("a bug")
@@ -121,6 +146,21 @@ def test_a_fault_lets_the_bytes_pass(hide: bool) -> None:
     through = Pipe(Faulty("openai_chat", "chat", "text/event-stream"), lambda: 1.0, hide_usage=hide)
     out = [piece for chunk in (BARE % b"a", DONE, b"") for piece in through(chunk)]
     assert b"".join(out) == BARE % b"a" + DONE
+    assert through.fault == "RuntimeError: a bug"
+
+
+class FaultyFilter(UsageFilter):
+    def _other(self, event: bytes, out: list[bytes]) -> None:
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("cut", [cuts.whole, cuts.by_byte, cuts.by_event])
+def test_a_fault_while_hiding_loses_nothing(cut: Callable[[bytes], list[bytes]]) -> None:
+    body = BARE % b"a" + BARE % b"b" + USAGE + BARE % b"c" + DONE
+    through, _ = pipe(hide_usage=True)
+    through._filter = FaultyFilter()
+    out = [piece for chunk in [*cut(body), b""] for piece in through(chunk)]
+    assert b"".join(out) == body
     assert through.fault == "RuntimeError: a bug"
 
 

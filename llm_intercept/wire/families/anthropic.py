@@ -1,11 +1,13 @@
 """Anthropic's messages, message events and counters, as Anthropic itself, Bedrock and Vertex send them."""
 
+from dataclasses import replace
 from typing import Any
 
 from llm_intercept.wire.fields import first_count, mapping, objects, text, total
 from llm_intercept.wire.reading import Payload, Reading, message_of
+from llm_intercept.wire.usage import Usage
 
-COUNTERS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+NESTED = ("cache_creation", "server_tool_use", "output_tokens_details")
 
 
 def note_usage(reading: Reading, usage: object) -> None:
@@ -14,28 +16,58 @@ def note_usage(reading: Reading, usage: object) -> None:
     if not known:
         return
     raw = reading.raw
-    raw.update({name: known[name] for name in COUNTERS if known.get(name) is not None})
-    for name in ("cache_creation", "server_tool_use", "output_tokens_details"):
-        members = mapping(known.get(name)).items()
-        raw.update({f"{name}.{member}": value for member, value in members if value is not None})
-    reading.usage.service_tier = text(known.get("service_tier"), 40) or reading.usage.service_tier
-    _add_up(reading, raw)
+    for name, value in known.items():
+        if name in NESTED:
+            told = {member: count for member, count in mapping(value).items() if count is not None}
+            raw[name] = {**mapping(raw.get(name)), **told}
+        elif value is not None:
+            raw[name] = value
+    tier = text(raw.get("service_tier"), 40) or None
+    reading.usage = replace(_with_compactions(raw), service_tier=tier)
 
 
-def _add_up(reading: Reading, raw: dict[str, Any]) -> None:
-    usage = reading.usage
-    short = first_count(raw, "cache_creation.ephemeral_5m_input_tokens")
-    long = first_count(raw, "cache_creation.ephemeral_1h_input_tokens")
+def _with_compactions(raw: dict[str, Any]) -> Usage:
+    """The top level leaves out what compacting the context cost, which is charged as well.
+
+    (An advisor's iterations are charged at another model's price; they are not ours to add.)
+    """
+    usage = _convention(raw)
+    for iteration in objects(raw.get("iterations")):
+        if iteration.get("type") == "compaction":
+            usage = _added(usage, _convention(iteration))
+    return usage
+
+
+def _added(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input=total(one.input, other.input),
+        output=total(one.output, other.output),
+        cache_read=total(one.cache_read, other.cache_read),
+        cache_write=total(one.cache_write, other.cache_write),
+        cache_write_1h=total(one.cache_write_1h, other.cache_write_1h),
+        reasoning=total(one.reasoning, other.reasoning),
+        web_searches=one.web_searches,
+    )
+
+
+def _convention(raw: dict[str, Any]) -> Usage:
+    """Anthropic's input excludes what the cache gave and took; ours includes it."""
+    lifetimes = mapping(raw.get("cache_creation"))
+    long = first_count(lifetimes, "ephemeral_1h_input_tokens")
+    read = first_count(raw, "cache_read_input_tokens")
     written = first_count(raw, "cache_creation_input_tokens")
-    usage.cache_read = first_count(raw, "cache_read_input_tokens")
-    usage.cache_write = total(short, long) if written is None else written
-    usage.cache_write_1h = long
+    if written is None:
+        written = total(first_count(lifetimes, "ephemeral_5m_input_tokens"), long)
     plain = first_count(raw, "input_tokens")
-    if plain is not None:
-        usage.input = total(plain, usage.cache_read, usage.cache_write)
-    usage.output = first_count(raw, "output_tokens")
-    usage.reasoning = first_count(raw, "output_tokens_details.thinking_tokens")
-    usage.web_searches = first_count(raw, "server_tool_use.web_search_requests")
+    return Usage(
+        input=None if plain is None else total(plain, read, written),
+        output=first_count(raw, "output_tokens"),
+        cache_read=read,
+        cache_write=written,
+        cache_write_1h=long,
+        reasoning=first_count(mapping(raw.get("output_tokens_details")), "thinking_tokens"),
+        web_searches=first_count(mapping(raw.get("server_tool_use")), "web_search_requests"),
+    )
 
 
 def read_message(reading: Reading, message: Payload) -> None:
