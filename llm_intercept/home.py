@@ -74,12 +74,12 @@ class Home:
         try:
             for folder in (self.path, self.logs, self.journal):
                 _private_folder(folder)
+            create_key_file(self.secret_key)
         except OSError as error:
             raise ConfigError(
                 f"cannot create the home folder {self.path}: {error.strerror}; "
                 f"make it writable or set {HOME_VARIABLE} to another folder"
             ) from error
-        create_key_file(self.secret_key)
         migrate(self.usage_db, USAGE)
         migrate(self.control_db, CONTROL)
         migrate(self.bodies_db, BODIES)

@@ -100,6 +100,9 @@ def create_key_file(path: Path) -> None:
         os.link(draft, path)
     except FileExistsError:
         pass  # another process was first; its key is the key
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            draft.rename(path)
     finally:
         os.close(descriptor)
-        draft.unlink()
+        draft.unlink(missing_ok=True)

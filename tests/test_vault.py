@@ -72,6 +72,16 @@ def test_a_wrong_key_says_what_to_do() -> None:
         Vault([OTHER], "secret.key").decrypt(blob)
 
 
+def test_a_file_system_without_hard_links(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(source: Path, target: Path) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr("os.link", link)
+    create_key_file(path)
+    Vault.load(path, {})
+    assert [p.name for p in path.parent.iterdir()] == ["secret.key"]
+
+
 def test_an_existing_key_is_kept(path: Path) -> None:
     path.write_text(OLD)
     create_key_file(path)
