@@ -27,12 +27,15 @@ class Usage:
 
     def absorb(self, later: "Usage") -> None:
         """Takes over each value that `later` knows: counters are cumulative, the last one wins."""
-        for field in fields(self):
-            value = getattr(later, field.name)
+        for name in _NAMES:
+            value = getattr(later, name)
             if value is not None:
-                setattr(self, field.name, value)
+                setattr(self, name, value)
 
     @property
     def known(self) -> bool:
         """Whether the provider reported any token counter."""
         return self.input is not None or self.output is not None
+
+
+_NAMES = tuple(field.name for field in fields(Usage))
