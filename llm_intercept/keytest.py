@@ -18,7 +18,7 @@ from llm_intercept.settings import Settings
 from llm_intercept.store.credentials import StoredCredential
 
 TIMEOUT_SECONDS = 20
-_MODEL_LISTS = ("/foundation-models", "/v1/models", "/v1beta/models", "/api/tags")
+_MODEL_LISTS = ("/foundation-models", "/v1/models", "/v1beta/models", "/openai/v1/models", "/api/tags")
 _SERVERS_OWN_FAULT = 500
 
 
