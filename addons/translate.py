@@ -8,7 +8,7 @@ import hashlib
 
 from mitmproxy import http
 
-from addons.exchanges import REQUEST_ID, Exchanges, fields, to_headers
+from addons.exchanges import REQUEST_ID, Exchanges, fields, lowered, to_headers
 from addons.guard import fail_closed, fail_open
 from llm_intercept.exchange import Exchange
 from llm_intercept.providers.base import Outgoing
@@ -67,8 +67,7 @@ class Translate:
         if exchange.refusal is None:
             response.headers[REQUEST_ID] = exchange.request_id
             exchange.phases.first_byte = clock()
-            exchange.response_type = response.headers.get("content-type", "")
-            exchange.response_encoding = response.headers.get("content-encoding", "")
+            _read_head(exchange, response)
             if response.status_code != 101 and not _small(exchange, response):
                 self._pipe(exchange, response)
         exchange.status = response.status_code
@@ -81,11 +80,20 @@ class Translate:
             exchange.response_type,
             exchange.response_encoding,
             keep=keep,
+            status=response.status_code,
+            headers=exchange.response_headers,
         )
         exchange.pipe = Pipe(exchange.tap, self.exchanges.gateway.clock, hide_usage=exchange.hide_usage)
         if exchange.hide_usage:
             response.headers.pop("content-length", None)
         response.stream = exchange.pipe
+
+
+def _read_head(exchange: Exchange, response: http.Response) -> None:
+    headers = exchange.response_headers = lowered(response.headers)
+    exchange.response_type = headers.get("content-type", "")
+    exchange.response_encoding = headers.get("content-encoding", "")
+    exchange.stream = exchange.stream or exchange.response_type.startswith("text/event-stream")
 
 
 def _small(exchange: Exchange, response: http.Response) -> bool:

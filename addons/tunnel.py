@@ -33,8 +33,9 @@ class TunnelGate:
     @fail_closed
     def http_connect(self, flow: http.HTTPFlow) -> None:
         access, request = self.exchanges.gateway.access, flow.request
-        is_provider = self._provider_host(request.port, request.host) is not None
-        verdict = access.tunnel(request.headers.get("proxy-authorization", ""), is_provider)
+        verdict = access.tunnel(
+            request.headers.get("proxy-authorization", ""), self._decrypted(request.port, request.host)
+        )
         if isinstance(verdict, Refusal):
             flow.response = to_response(proxy_denied(verdict))
             return
@@ -45,12 +46,17 @@ class TunnelGate:
         if tunnel is None:
             return
         host = self._provider_host(tunnel.port, tunnel.host, data.client_hello.sni)
-        if host is None or not self.exchanges.gateway.registry.covered(host):
+        if not self._decrypted(tunnel.port, host):
             data.ignore_connection = True
         else:
             # A client that resolves names itself CONNECTs to an address; the certificate and the
             # upstream must still be the provider's.
             data.context.server.address = (host, tunnel.port)
+
+    def _decrypted(self, port: int, host: str | None) -> bool:
+        """Providers that our root may sign for: any other certificate of ours would be refused."""
+        known = self._provider_host(port, host) is not None
+        return known and self.exchanges.gateway.registry.covered(host or "")
 
     def _provider_host(self, port: int, *names: str | None) -> str | None:
         by_host = self.exchanges.gateway.registry.by_host

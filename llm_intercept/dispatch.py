@@ -82,7 +82,7 @@ class Dispatch:
     def _plain(self, exchange: Exchange, body: bytes) -> bytes:
         if not exchange.request_encoding or exchange.request_encoding == "identity":
             return body
-        return encoding.decode_body(body, exchange.request_encoding) or b""
+        return encoding.inflate(body, exchange.request_encoding) or b""
 
     def prepare(self, exchange: Exchange, outgoing: Outgoing) -> None:
         """Rewrites `outgoing` for the target: address, hop-by-hop fields, usage injection, credential."""

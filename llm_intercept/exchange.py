@@ -106,6 +106,7 @@ class Exchange:
     response_body: bytes = b""  # the same, capped
     request_type: str = ""  # content-type
     request_encoding: str = ""  # content-encoding
+    response_headers: dict[str, str] = field(default_factory=dict)  # lower-case names
     response_type: str = ""
     response_encoding: str = ""
     reading: "Reading | None" = None  # already read, for WebSocket responses

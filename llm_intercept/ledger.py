@@ -147,7 +147,7 @@ def captured(exchange: Exchange) -> list[Body]:
 def _plain(body: bytes, content_encoding: str) -> bytes:
     if not content_encoding or content_encoding == "identity":
         return body
-    return encoding.decode_body(body, content_encoding) or b""
+    return encoding.inflate(body, content_encoding) or b""
 
 
 def outcome(exchange: Exchange, reading: Reading) -> Outcome:
@@ -180,7 +180,14 @@ def _reading(exchange: Exchange) -> Reading:
         return exchange.reading
     tap = exchange.tap
     if tap is None:
-        tap = Tap(exchange.dialect, exchange.operation, exchange.response_type, exchange.response_encoding)
+        tap = Tap(
+            exchange.dialect,
+            exchange.operation,
+            exchange.response_type,
+            exchange.response_encoding,
+            status=exchange.status or 0,
+            headers=exchange.response_headers,
+        )
     if exchange.response_body:
         tap.feed(exchange.response_body, exchange.phases.first_byte)
     return tap.close()
