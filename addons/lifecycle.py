@@ -48,11 +48,12 @@ class Lifecycle:
         """What we rely on, and our settings wherever mitmproxy's own option was left at its default."""
         gateway = self.exchanges.gateway
         ours = {
-            "confdir": str(gateway.home.certs),
             "listen_host": gateway.settings.host,
             "listen_port": gateway.settings.port,
         }
         options = OPTIONS | {name: value for name, value in ours.items() if not ctx.options.has_changed(name)}
+        # Always: any other folder's root has no name constraints, and clients were not told to trust it.
+        options["confdir"] = str(gateway.home.certs)
         if bundle := gateway.upstream_trust():
             options["ssl_verify_upstream_trusted_ca"] = str(bundle)
         return options

@@ -41,7 +41,7 @@ class Sockets:
         for reading in meter.feed(message.from_client, message.content, now):
             self._record(exchange, reading, now)
 
-    def _record(self, exchange: Exchange, reading: Reading, now: float) -> None:
+    def _record(self, exchange: Exchange, reading: Reading, now: float, ended_by: str = "") -> None:
         number, request_id = self.exchanges.gateway.new_id()
         response = dataclasses.replace(
             exchange,
@@ -49,9 +49,12 @@ class Sockets:
             request_id=request_id,
             reading=reading,
             stream=True,
-            model=reading.model or exchange.model,
+            model=reading.model_requested or reading.model or exchange.model,
             status=200,
-            phases=Phases(received=reading.started or now, first_byte=reading.started, last_byte=now),
+            ended_by=ended_by,
+            phases=Phases(
+                received=reading.started or now, sent=reading.started, last_byte=reading.ended or now
+            ),
             tries=[dataclasses.replace(t, request_id=number, status=101) for t in exchange.tries],
             busy=0.0,
         )
@@ -64,7 +67,11 @@ class Sockets:
         exchange = self.exchanges.get(flow)
         if exchange is None:
             return
-        exchange.phases.last_byte = self.exchanges.gateway.clock()
+        exchange.phases.last_byte = now = self.exchanges.gateway.clock()
+        meter = self._meters.pop(flow, None)
+        ended_by = "client" if flow.websocket and flow.websocket.closed_by_client else "upstream"
+        for reading in meter.close() if meter else ():
+            self._record(exchange, reading, now, ended_by)
         if exchange.responses:
             self.exchanges.gateway.discard(exchange)
         else:

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+from dataclasses import replace
 
 from mitmproxy import http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
@@ -52,6 +53,7 @@ class TunnelGate:
             # A client that resolves names itself CONNECTs to an address; the certificate and the
             # upstream must still be the provider's.
             data.context.server.address = (host, tunnel.port)
+            self.exchanges.tunnels[data.context.client] = replace(tunnel, host=host)
 
     def _decrypted(self, port: int, host: str | None) -> bool:
         """Providers that our root may sign for: any other certificate of ours would be refused."""

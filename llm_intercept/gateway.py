@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
-from llm_intercept import bundle, ca, config
+from llm_intercept import bundle, ca, config, prices
 from llm_intercept.access import Access
 from llm_intercept.counting import count_tokens
 from llm_intercept.dispatch import Dispatch
@@ -80,7 +80,7 @@ class Gateway:
 
     def _open_books(self) -> None:
         self._logs = Logs(self.home.logs, self.settings.log)
-        self._ledger = Ledger(Pricing(self.settings.prices), count_tokens)
+        self._ledger = Ledger(Pricing(self.settings.prices, prices.built_in()), count_tokens)
         self._capture = Capture(self.settings.capture)
         self._journal = Journal(self.home.journal)
         self._writer = Writer(self.home, self._journal, capture=self._capture, on_commit=self._committed)

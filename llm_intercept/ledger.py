@@ -41,6 +41,8 @@ class Ledger:
             return None
         self._meter(row, exchange, reading)
         _time(row, exchange, reading)
+        if exchange.pipe is not None and exchange.pipe.fault:
+            exchange.warnings.append(f"the reading stopped: {exchange.pipe.fault}")
         row.warnings = _json(exchange.warnings)
         row.tries = exchange.tries
         row.attempts = len(exchange.tries)

@@ -8,7 +8,8 @@ _PACKAGE = Path(__file__).resolve().parent
 def checkout() -> Path | None:
     """The root of the source checkout this package runs from, or None when it was installed."""
     root = _PACKAGE.parent
-    return root if (root / "addons" / "gateway.py").is_file() and (root / "pyproject.toml").is_file() else None
+    ours = (root / "addons" / "gateway.py", root / "pyproject.toml")
+    return root if all(path.is_file() for path in ours) else None
 
 
 def _root() -> Path:

@@ -1,4 +1,4 @@
-"""One SDK call in a process of its own: prints {"model": ..., "usage": [input, output]} as the SDK reported it.
+"""One SDK call in a process of its own: prints model and usage [input, output] as the SDK reported them.
 
 ENTRY=connect leaves the SDK's own host names (HTTPS_PROXY and the CA are in the environment);
 ENTRY=base_url points it at GATEWAY. Input includes cached tokens, as in our rows.
@@ -78,21 +78,21 @@ def anthropic() -> Any:
 
 def _anthropic_usage(usage: Any) -> dict[str, Any]:
     cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
-    return {"model": "claude-sonnet-4-5", "usage": [usage.input_tokens + cached, usage.output_tokens]}
+    return {"model": "claude-sonnet-5", "usage": [usage.input_tokens + cached, usage.output_tokens]}
 
 
 def anthropic_messages() -> dict[str, Any]:
-    answer = anthropic().messages.create(model="claude-sonnet-4-5", max_tokens=100, messages=CHAT)
+    answer = anthropic().messages.create(model="claude-sonnet-5", max_tokens=100, messages=CHAT)
     return _anthropic_usage(answer.usage)
 
 
 def anthropic_messages_stream() -> dict[str, Any]:
-    with anthropic().messages.stream(model="claude-sonnet-4-5", max_tokens=100, messages=CHAT) as stream:
+    with anthropic().messages.stream(model="claude-sonnet-5", max_tokens=100, messages=CHAT) as stream:
         return _anthropic_usage(stream.get_final_message().usage)
 
 
 def anthropic_count_tokens() -> dict[str, Any]:
-    assert anthropic().messages.count_tokens(model="claude-sonnet-4-5", messages=CHAT).input_tokens > 0
+    assert anthropic().messages.count_tokens(model="claude-sonnet-5", messages=CHAT).input_tokens > 0
     return {}
 
 

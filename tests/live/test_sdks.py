@@ -1,4 +1,4 @@
-"""The official SDKs through HTTPS_PROXY with our CA and through base URLs; rows equal what the SDK reported."""
+"""The official SDKs through HTTPS_PROXY and through base URLs: rows equal what the SDK reported."""
 
 import json
 import os
