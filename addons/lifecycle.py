@@ -68,6 +68,7 @@ class Lifecycle:
 
     def running(self) -> None:
         self._bind()
+        self.exchanges.gateway.announce()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
     def _bind(self) -> None:

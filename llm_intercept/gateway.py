@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
-from llm_intercept import bundle, ca, config, prices
+from llm_intercept import bundle, ca, config, environment, presence, prices
 from llm_intercept.access import Access
 from llm_intercept.counting import count_tokens
 from llm_intercept.dispatch import Dispatch
@@ -99,6 +99,7 @@ class Gateway:
         self._logs.write(rows)
 
     async def close(self) -> None:
+        presence.withdraw(self.home.path)
         await self._local.stop()
         self._writer.stop(timeout=10.0)
         self._journal.close()
@@ -185,6 +186,11 @@ class Gateway:
         self._listen = next(iter(addresses), self._listen)
         exposed = not all(config.is_loopback(host) for host, _ in addresses)
         self.access.required = exposed or self.settings.auth == "required"
+
+    def announce(self) -> None:
+        """Lets the commands of this home know where we are."""
+        host, port = self._listen
+        presence.announce(self.home.path, environment.proxy_url(host, port))
 
     def is_self(self, host: str, port: int) -> bool:
         return port == self._listen[1] and (host == self._listen[0] or config.is_loopback(host))

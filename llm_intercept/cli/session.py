@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from llm_intercept import bundle, ca, config, environment
+from llm_intercept import bundle, ca, config, environment, presence
 from llm_intercept.errors import NotFound
 from llm_intercept.home import Home
 from llm_intercept.providers import Registry
@@ -61,7 +61,9 @@ class Session:
 
     @property
     def proxy_url(self) -> str:
-        return environment.proxy_url(self.settings.host, self.settings.port)
+        """Where this home's proxy is; where it would be if none is running."""
+        settings = self.settings
+        return presence.find(self.home.path) or environment.proxy_url(settings.host, settings.port)
 
     def authority(self) -> ca.Authority:
         return ca.ensure(self.home.certs, self.registry.ca_names(), self.now)

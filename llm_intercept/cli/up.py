@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,7 +53,8 @@ def up(host: str | None, port: int | None, dashboard_port: int | None, no_dashbo
     home = Home.find(os.environ)
     home.ensure()
     settings = config.load(home, os.environ, overrides).settings
-    supervisor = Supervisor([Part("proxy", _proxy_command(settings), {})])
+    there = {"LLM_INTERCEPT_DASHBOARD__PORT": str(settings.dashboard.port)}
+    supervisor = Supervisor([Part("proxy", _proxy_command(settings), there)])
     if not no_dashboard:
         argv, env = _dashboard_command(home, settings)
         supervisor.parts.append(Part("dashboard", argv, env))
@@ -189,10 +192,19 @@ def _next_step(home: Home, settings: Settings, url: str, dashboard: bool) -> str
         f"  curl {url}/v1/chat/completions -H 'content-type: application/json' \\",
         '    -d \'{"model": "sim/echo", "messages": [{"role": "user", "content": "hello"}]}\'',
         "",
-        "Then:  llm-intercept key add openai --key-env OPENAI_API_KEY",
-        "       llm-intercept run -- claude -p 'hi'        (or any agent or script, unchanged)",
+        f"Then:  {_ourselves()} key add openai --key-env OPENAI_API_KEY",
+        f"       {_ourselves()} run -- claude -p 'hi'        (or any agent or script, unchanged)",
     ]
     return "\n".join(lines)
+
+
+def _ourselves() -> str:
+    """How to call us from here: by name, or by path where the name leads elsewhere or nowhere."""
+    ours = Path(sys.executable).with_name("llm-intercept")
+    found = shutil.which("llm-intercept")
+    if found and Path(found).resolve() == ours.resolve():
+        return "llm-intercept"
+    return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
 
 
 def _login_link(home: Home, settings: Settings) -> str:
