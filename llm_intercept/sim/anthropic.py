@@ -99,6 +99,7 @@ def usage(counts: Counts, output: int) -> Json:
             "ephemeral_1h_input_tokens": counts.cache_hour,
         },
         "output_tokens": output,
+        "output_tokens_details": {"thinking_tokens": min(counts.reasoning, output)},
         "service_tier": "standard",
     }
 
@@ -155,7 +156,7 @@ def events(prompt: Prompt, answer: Answer, stamp: Stamp) -> Iterator[tuple[Json,
 def _last_usage(counts: Counts) -> Json:
     """message_delta repeats the cumulative counters."""
     full = usage(counts, counts.output)
-    return {key: value for key, value in full.items() if key.endswith("_tokens")}
+    return {key: value for key, value in full.items() if "_tokens" in key}
 
 
 def _opened(block: Json) -> Json:

@@ -53,7 +53,10 @@ class Call:
 
     @property
     def path_model(self) -> str:
-        return self.request.match_info.get("model", "")
+        """Google's SDK turns `sim/echo` on Vertex into `publishers/sim/models/echo`."""
+        found = self.request.match_info
+        name = found.get("model", "")
+        return f"sim/{name}" if found.get("prefix", "").endswith("publishers/sim/") else name
 
     def json(self) -> Json:
         """The body as an object; BadRequest if it is none."""
