@@ -102,7 +102,7 @@ _ROW = Markup(
     '<rect class="phase {kind}" x="{x:.3f}%" y="1" width="{width:.3f}%" height="14" rx="3"/></svg>'
 )
 _GRID = Markup("").join(
-    Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="-40" y2="60"/>').format(x=quarter * 25)
+    Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="-7" y2="23"/>').format(x=quarter * 25)
     for quarter in range(5)
 )
 

@@ -13,7 +13,7 @@ from datasette.utils.asgi import Request
 from llm_dashboard import access, charts, clock, config, query
 from llm_intercept.errors import ConfigError
 from llm_intercept.store import report_time, reports
-from llm_intercept.store.report_time import DAY, Window
+from llm_intercept.store.report_time import DAY, HOUR, Window
 from llm_intercept.store.reports import Dimension, Filters, Summary
 
 GROUPS: tuple[Dimension, ...] = ("project", "model", "provider")
@@ -25,7 +25,7 @@ SPARKS = ("requests", "errors", "input_tokens", "output_tokens", "cost_nanos")
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """Today so far, yesterday until the same time of day, and the hours of both for the small lines."""
+    """Today so far, yesterday until the same time of day, and the last 24 hours for the small lines."""
 
     today: Summary
     yesterday: Summary
@@ -34,8 +34,9 @@ class Today:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What the range picker decides about."""
+    """What the range picker decides about. `since` is its beginning as the list of requests reads it."""
 
+    since: str
     total: Summary
     charts: list[charts.Chart]
     leaders: dict[Dimension, list[reports.Line]]
@@ -43,13 +44,13 @@ class Period:
 
 def today(conn: sqlite3.Connection, now: int) -> Today:
     start = report_time.floor(now, DAY)
-    last_day = Window(report_time.floor(now, report_time.HOUR) - 23 * report_time.HOUR, start + DAY)
-    lines = reports.timelines(conn, last_day, "hour", SPARKS)
-    hours = 24
+    # Whole hours only: the current one would end every line with a dip.
+    hour = report_time.floor(now, HOUR)
+    lines = reports.timelines(conn, Window(hour - 24 * HOUR, hour), "hour", SPARKS)
     return Today(
         reports.summary(conn, Window(start, start + DAY)),
         reports.summary(conn, Window(start - DAY, now - DAY)),
-        {name: series.values.get("", [0] * hours)[:hours] for name, series in lines.items()},
+        {name: series.values[""] for name, series in lines.items()},
     )
 
 
@@ -59,6 +60,7 @@ def period(conn: sqlite3.Connection, now: int, range_name: str, group: Dimension
     lines = reports.timelines(conn, span, interval, ("cost_nanos", "requests"), group)
     order = [line.key for line in leaders[group]]
     return Period(
+        report_time.bucket(span.since, interval) + (":00" if interval == "hour" else ""),
         reports.total(leaders["provider"]),
         [
             charts.chart("cost", "Cost", "usd", lines["cost_nanos"], order),

@@ -6,10 +6,11 @@ write the same bytes. Limits on rows belong to pages for people, never here.
 
 import csv
 import io
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Literal
+
+import orjson
 
 from llm_intercept.store.report_terms import ANY, Filters
 from llm_intercept.store.report_time import Window
@@ -23,7 +24,7 @@ CONTENT_TYPES: dict[Format, str] = {
 }
 PAGE = 5_000
 # A spreadsheet takes a cell that starts with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = frozenset("=+-@\t\r")
 
 
 def usd(nanos: int | None) -> str | None:
@@ -58,8 +59,8 @@ def head(kind: Format, names: Sequence[str]) -> str:
 def body(kind: Format, names: Sequence[str], rows: Sequence[Sequence[object]], *, first: bool) -> str:
     """One page as text; `first` says that nothing was written before it."""
     if kind == "csv":
-        return _csv([[_guarded(cell) for cell in row] for row in rows])
-    objects = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in rows]
+        return _csv([_guarded(row) for row in rows])
+    objects = [orjson.dumps(dict(zip(names, row, strict=True))).decode() for row in rows]
     if kind == "ndjson":
         return "".join(line + "\n" for line in objects)
     return ("\n" if first or not rows else ",\n") + ",\n".join(objects) if rows else ""
@@ -94,5 +95,5 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _guarded(cell: object) -> object:
-    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+def _guarded(row: Sequence[object]) -> list[object]:
+    return ["'" + cell if isinstance(cell, str) and cell[:1] in _FORMULA else cell for cell in row]

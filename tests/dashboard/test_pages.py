@@ -62,6 +62,15 @@ def test_the_overview_shows_the_totals_of_its_range(
     assert len(charted[0]["times"]) == int(range_name.rstrip("hd"))
 
 
+@pytest.mark.parametrize("range_name", ["24h", "7d", "30d"])
+def test_a_leader_links_to_exactly_its_calls(owner: Visitor, range_name: str) -> None:
+    text = owner.get(f"/?range={range_name}").text
+    leaders = re.findall(r'<a href="([^"]+since=[^"]+)">([^<]+)</a><span class="second">([\d,]+) calls', text)
+    assert len(leaders) > 8
+    for href, _, calls in leaders:
+        assert f"<b>{calls}</b> requests" in owner.get(href.replace("&amp;", "&")).text
+
+
 def test_today_is_compared_with_yesterday_until_the_same_moment(
     owner: Visitor, conn: sqlite3.Connection
 ) -> None:

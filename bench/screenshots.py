@@ -1,0 +1,225 @@
+"""Takes the pictures of the dashboard in `docs/img`, from a seeded home and a real server.
+
+python -m bench.screenshots docs/img
+
+Needs Playwright and a Chromium. Look at what it made before committing it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.seed import fill
+from llm_intercept.cli.dashboard import login_link, serve_arguments
+from llm_intercept.home import Home
+from llm_intercept.settings import CaptureSettings, Settings
+from llm_intercept.store.bodies import Body, Capture, write_bodies
+from llm_intercept.store.migrate import connect
+from llm_intercept.store.rows import AttemptRow, RequestRow
+from llm_intercept.store.usage import write_batch
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+REQUEST_ID = "019a9f0c-7d1e-7c3a-9b5e-5b1f2c3d4e5f"
+DESK, PHONE = 1280, 390
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """`height` 0 takes the whole page."""
+
+    name: str
+    path: str
+    scheme: str = "light"
+    width: int = DESK
+    height: int = 0
+
+
+SHOTS = (
+    Shot("overview", "/?by=model", height=1180),
+    Shot("overview-dark", "/?range=30d&by=project", "dark", height=1180),
+    Shot("overview-phone", "/", width=PHONE, height=1700),
+    Shot("requests", "/-/llm/requests?since=30d&project=checkout", height=900),
+    Shot("requests-phone", "/-/llm/requests", "dark", PHONE, 1100),
+    Shot("request", f"/-/llm/requests/{REQUEST_ID}"),
+    Shot("request-dark", f"/-/llm/requests/{REQUEST_ID}", "dark"),
+    Shot("request-phone", f"/-/llm/requests/{REQUEST_ID}", width=PHONE, height=1700),
+    Shot("report", "/usage/by-model"),
+    Shot("report-errors-dark", "/usage/errors?limit=15", "dark"),
+    Shot("data", "/usage"),
+    Shot("table", "/usage/requests?_col=ts&_col=request_id&_col=project&_col=model&_col=status&_col=outcome"
+         "&_col=cost_nanos&_col=duration_ms&_sort_desc=id&_size=12", height=900),
+)  # fmt: skip
+
+
+CALLER: dict[str, Any] = {
+    "project": "code-review",
+    "token": "code-review-ci",
+    "session_id": "5f0c2f7e-review",
+    "client": "claude-cli/2.1.7",
+    "client_ip": "127.0.0.1",
+    "entry": "connect",
+}
+ASKED: dict[str, Any] = {
+    "provider": "anthropic",
+    "host": "api.anthropic.com",
+    "method": "POST",
+    "path": "/v1/messages",
+    "dialect": "anthropic",
+    "operation": "messages",
+    "model_requested": "claude-sonnet-4-5",
+    "model": "claude-sonnet-4-5-20250929",
+    "stream": 1,
+    "credential": "backup",
+    "request_bytes": 88_214,
+    "request_sha256": "4f9f0e7c" * 8,
+    "upstream_sha256": "4f9f0e7c" * 8,
+}
+ANSWERED: dict[str, Any] = {
+    "status": 200,
+    "outcome": "ok",
+    "finish_reason": "tool_use",
+    "input_tokens": 21_480,
+    "output_tokens": 512,
+    "cache_read_tokens": 18_944,
+    "cache_write_tokens": 2_048,
+    "usage_source": "provider",
+    "cost_nanos": 22_507_200,
+    "priced": 1,
+    "price_source": "genai-prices claude-sonnet-4-5",
+    "response_bytes": 41_090,
+    "response_id": "msg_01XFDUDYJgAACzvnptvVoYEL",
+    "attempts": 2,
+}
+TIMES: dict[str, Any] = {
+    "duration_ms": 8_284.0,
+    "ttfb_ms": 1_614.0,
+    "ttft_ms": 1_702.0,
+    "tokens_per_second": 77.8,
+    "overhead_ms": 1.2,
+    "phases": json.dumps(
+        {
+            "received": 0,
+            "authenticated": 180,
+            "admitted": 260,
+            "sent": 1_100,
+            "first_byte": 1_614_000,
+            "first_token": 1_702_000,
+            "last_byte": 8_284_000,
+            "recorded": 8_284_120,
+        }
+    ),
+}
+
+
+def one_call(now: int) -> RequestRow:
+    """A call with something to see on every part of its page."""
+    where = ("anthropic", "api.anthropic.com")
+    tries = [
+        AttemptRow(now, 1, *where, "team", 529, "provider_error", "Overloaded", now, 21.0, 402.0, 402.4),
+        AttemptRow(now, 2, *where, "backup", 200, "ok", "", now + 404_000, 18.0, 1_210.0, 7_880.0),
+    ]
+    return RequestRow(now, REQUEST_ID, **CALLER, **ASKED, **ANSWERED, **TIMES, tries=tries)
+
+
+def bodies() -> list[Body]:
+    question = {
+        "model": "claude-sonnet-4-5",
+        "system": "You review pull requests. Be brief and kind.",
+        "messages": [{"role": "user", "content": "Does this change to the retry loop look right to you?"}],
+    }
+    answer = {
+        "type": "message",
+        "content": [
+            {"type": "thinking", "thinking": "The loop sleeps before it checks the deadline."},
+            {"type": "text", "text": "Nearly. It sleeps once more after the deadline has passed; "
+                                     "let me look at the caller before I suggest a fix."},
+            {"type": "tool_use", "name": "read_file", "input": {"path": "src/client/retry.py"}},
+        ],
+    }  # fmt: skip
+    return [
+        Body("request", "application/json", json.dumps(question).encode()),
+        Body("response", "application/json", json.dumps(answer).encode()),
+    ]
+
+
+def prepare(home: Home, now: int) -> None:
+    fill(home, 60_000, 60, now)
+    with closing(connect(home.usage_db)) as usage:
+        row = one_call(now - 20_000_000)
+        write_batch(usage, [row])
+    with closing(connect(home.bodies_db)) as stored:
+        write_bodies(stored, Capture(CaptureSettings()), [(row.id, bodies())])
+
+
+@contextmanager
+def server(home: Home) -> Iterator[Settings]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings = Settings.model_validate({"dashboard": {"port": probe.getsockname()[1]}})
+    argv, env = serve_arguments(home, settings, settings.dashboard.port)
+    with subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # fmt: skip  # noqa: E501
+        wait_for(settings.dashboard.port)
+        yield settings
+        process.terminate()
+
+
+def wait_for(port: int) -> None:
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the dashboard does not start")
+
+
+def take(browser: Any, shot: Shot, base: str, state: Any, folder: Path) -> None:
+    context = browser.new_context(
+        storage_state=state,
+        color_scheme=shot.scheme,
+        viewport={"width": shot.width, "height": shot.height or 800},
+    )
+    page = context.new_page()
+    page.goto(base + shot.path)
+    page.wait_for_timeout(600)
+    path = folder / f"{shot.name}.png"
+    page.screenshot(path=path, full_page=not shot.height)
+    context.close()
+    print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as engine:
+        home, fresh = Home(Path(temporary) / "home"), Home(Path(temporary) / "fresh")
+        prepare(home, time.time_ns() // 1000)
+        fresh.ensure()
+        browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        for chosen, shots in ((home, SHOTS), (fresh, (Shot("empty", "/", height=800),))):
+            with server(chosen) as settings:
+                base = f"http://127.0.0.1:{settings.dashboard.port}"
+                take(browser, Shot("login", "/", height=480), base, None, folder)
+                context = browser.new_context()
+                context.new_page().goto(login_link(chosen, settings))
+                for shot in shots:
+                    take(browser, shot, base, context.storage_state(), folder)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
