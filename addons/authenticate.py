@@ -19,11 +19,10 @@ class Authenticate:
         exchange = self.exchanges.get(flow)
         if exchange is None or flow.response:
             return
-        tunnel = self.exchanges.tunnels.get(flow.client_conn)
-        principal = tunnel.principal if tunnel else None
-        refusal = self.exchanges.gateway.access.authenticate(
-            exchange, lowered(flow.request.headers), principal
-        )
+        headers = lowered(flow.request.headers)
+        if (tunnel := self.exchanges.tunnels.get(flow.client_conn)) is not None:
+            headers["proxy-authorization"] = tunnel.authorization.get_secret_value()
+        refusal = self.exchanges.gateway.access.authenticate(exchange, headers)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
         exchange.phases.authenticated = self.exchanges.gateway.clock()

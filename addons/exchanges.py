@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http
+from pydantic import SecretStr
 
 from llm_intercept.errors import Reply
-from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.exchange import Exchange
 from llm_intercept.gateway import Gateway
 
 REQUEST_ID = "x-llm-intercept-request-id"
@@ -18,11 +19,11 @@ REQUEST_ID = "x-llm-intercept-request-id"
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A CONNECT that was accepted: where it leads and who asked."""
+    """A CONNECT that was accepted; its credential is judged anew for every call inside."""
 
     host: str
     port: int
-    principal: Principal | None
+    authorization: SecretStr
 
 
 class Exchanges:
@@ -43,15 +44,23 @@ class Exchanges:
         return [e for e in self._by_flow.values() if not e.finished]
 
     def waiting_since(self, moment: float) -> list[tuple[http.HTTPFlow, Exchange]]:
-        """Calls that were sent before `moment` (perf_counter) and have not been answered with a byte."""
+        """Calls that were sent whole before `moment` (perf_counter) and not answered with a byte since."""
         return [
             (flow, e)
             for flow, e in self._by_flow.items()
-            if e.phases.sent
-            and e.phases.sent < moment
+            if e.waiting_since
+            and e.waiting_since < moment
             and not e.phases.first_byte
             and not e.finished
             and not e.timed_out
+        ]
+
+    def connecting(self, client: connection.Client) -> list[Exchange]:
+        """This client's calls that wait for a connection to their provider."""
+        return [
+            e
+            for flow, e in self._by_flow.items()
+            if flow.client_conn is client and not e.finished and not flow.server_conn.timestamp_tcp_setup
         ]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from weakref import WeakKeyDictionary
 
-from mitmproxy import ctx
+from mitmproxy import connection, ctx
 from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy import server_hooks
@@ -93,7 +93,7 @@ class Lifecycle:
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         limit = self.exchanges.gateway.settings.timeouts.connect
         if limit:
-            timer = asyncio.get_running_loop().call_later(limit, self._cut, data.client, data.server)
+            timer = asyncio.get_running_loop().call_later(limit, self._give_up, data.client, data.server)
             self._timers[data.server] = timer
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -101,6 +101,11 @@ class Lifecycle:
             timer.cancel()
 
     server_connect_error = server_connected
+
+    def _give_up(self, client: connection.Client, server: connection.Server) -> None:
+        for exchange in self.exchanges.connecting(client):
+            exchange.timed_out = True
+        self._cut(client, server)
 
     def _cut(self, client: object, server: object) -> None:
         proxyserver = ctx.master.addons.get("proxyserver")

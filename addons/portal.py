@@ -82,5 +82,6 @@ def _not_found(path: str) -> bytes:
 
 
 def _send(flow: http.HTTPFlow, status: int, content_type: str, body: bytes) -> None:
+    body = b"" if flow.request.method == "HEAD" else body
     headers = {"content-type": content_type, "cache-control": "no-store", "x-content-type-options": "nosniff"}
     flow.response = http.Response.make(status, body, headers)

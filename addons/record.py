@@ -6,7 +6,7 @@ from mitmproxy import http
 
 from addons.exchanges import REQUEST_ID, Exchanges, to_response
 from addons.guard import fail_open
-from llm_intercept.errors import Refusal
+from llm_intercept.errors import UPSTREAM_CUT, Refusal
 from llm_intercept.exchange import Exchange
 from llm_intercept.store.rows import AttemptRow
 
@@ -64,22 +64,16 @@ class Record:
             return
         exchange.ended_by = flow.metadata.get("ended_by", "client")
         exchange.error_message = flow.error.msg
-        if exchange.ended_by == "upstream" and exchange.status is None and exchange.refusal is None:
+        if exchange.ended_by == "upstream" and flow.response is None:
             self._answer(flow, exchange)
         self._finish(flow, exchange)
 
     def _answer(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        where = exchange.target.host if exchange.target else exchange.host
-        if exchange.timed_out:
-            refusal = Refusal("timeout", "upstream_timeout", f"{where} did not answer in time.")
-        else:
-            refusal = Refusal(
-                "upstream",
-                "upstream_unreachable",
-                f"{where} could not be reached or ended the connection: {exchange.error_message}",
-            )
-        exchange.refusal = refusal
+        refusal = exchange.refusal = _upstream_failed(
+            exchange, flow.server_conn.timestamp_tcp_setup is not None
+        )
         exchange.status = refusal.status
+        exchange.pipe = None
         flow.response = to_response(self.exchanges.gateway.refusal_reply(exchange, refusal))
         flow.response.headers[REQUEST_ID] = exchange.request_id
 
@@ -94,6 +88,15 @@ class Record:
         if exchange.tries:
             _settle_try(exchange.tries[-1], flow, exchange)
         self.exchanges.gateway.finish(exchange)
+
+
+def _upstream_failed(exchange: Exchange, connected: bool) -> Refusal:
+    where, why = exchange.target.host if exchange.target else exchange.host, exchange.error_message
+    if exchange.timed_out:
+        return Refusal("timeout", "upstream_timeout", f"{where} did not answer in time.")
+    if connected:
+        return Refusal("upstream", UPSTREAM_CUT, f"{where} ended the connection before its answer: {why}")
+    return Refusal("upstream", "upstream_unreachable", f"{where} could not be reached: {why}")
 
 
 def _settle_try(attempt: AttemptRow, flow: http.HTTPFlow, exchange: Exchange) -> None:

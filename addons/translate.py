@@ -5,6 +5,7 @@ when it is small, says so, and is no stream.
 """
 
 import hashlib
+from collections.abc import Callable
 
 from mitmproxy import http
 
@@ -30,7 +31,7 @@ class Translate:
         if exchange is None or flow.response or not exchange.upload:
             return
         self._send(flow, exchange, None)
-        flow.request.stream = _Hashing(exchange)
+        flow.request.stream = _Hashing(exchange, self.exchanges.gateway.clock)
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> None:
@@ -53,6 +54,7 @@ class Translate:
         self.exchanges.gateway.dispatch.prepare(exchange, outgoing)
         _apply(request, outgoing, body)
         exchange.phases.sent = self.exchanges.gateway.clock()
+        exchange.waiting_since = 0.0 if exchange.upload else exchange.phases.sent
 
     @fail_open
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -84,8 +86,8 @@ class Translate:
             headers=exchange.response_headers,
         )
         exchange.pipe = Pipe(exchange.tap, self.exchanges.gateway.clock, hide_usage=exchange.hide_usage)
-        if exchange.hide_usage:
-            response.headers.pop("content-length", None)
+        if exchange.hide_usage and response.headers.pop("content-length", None) and response.is_http11:
+            response.headers["transfer-encoding"] = "chunked"  # so that a cut is still told from the end
         response.stream = exchange.pipe
 
 
@@ -98,7 +100,7 @@ def _read_head(exchange: Exchange, response: http.Response) -> None:
 
 def _small(exchange: Exchange, response: http.Response) -> bool:
     length = response.headers.get("content-length", "")
-    return length.isdigit() and int(length) <= SMALL and not exchange.hide_usage
+    return length.isdigit() and int(length) <= SMALL and not exchange.stream
 
 
 def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> None:
@@ -118,8 +120,9 @@ def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> Non
 class _Hashing:
     """The request's stream callable: counts and hashes what passes."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, clock: Callable[[], float]) -> None:
         self._exchange = exchange
+        self._clock = clock
         self._digest = hashlib.sha256()
 
     def __call__(self, chunk: bytes) -> list[bytes]:
@@ -127,5 +130,6 @@ class _Hashing:
             self._digest.update(chunk)
             self._exchange.request_bytes += len(chunk)
             return [chunk]
+        self._exchange.waiting_since = self._clock()
         self._exchange.request_sha256 = self._exchange.upstream_sha256 = self._digest.hexdigest()
         return []

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mitmproxy import http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
+from pydantic import SecretStr
 
 from addons.exchanges import Exchanges, Tunnel, to_response
 from addons.guard import fail_closed
@@ -34,13 +35,14 @@ class TunnelGate:
     @fail_closed
     def http_connect(self, flow: http.HTTPFlow) -> None:
         access, request = self.exchanges.gateway.access, flow.request
-        verdict = access.tunnel(
-            request.headers.get("proxy-authorization", ""), self._decrypted(request.port, request.host)
-        )
+        authorization = request.headers.get("proxy-authorization", "")
+        verdict = access.tunnel(authorization, self._decrypted(request.port, request.host))
         if isinstance(verdict, Refusal):
             flow.response = to_response(proxy_denied(verdict))
             return
-        self.exchanges.tunnels[flow.client_conn] = Tunnel(flow.request.host, flow.request.port, verdict)
+        self.exchanges.tunnels[flow.client_conn] = Tunnel(
+            request.host, request.port, SecretStr(authorization)
+        )
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         tunnel = self.exchanges.tunnels.get(data.context.client)

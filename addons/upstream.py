@@ -5,8 +5,8 @@ Four changes, all in a subclass of `HttpStream` that `install` puts in place:
 1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
    (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
 2. Who ended an exchange early is noted (`flow.metadata["ended_by"]`: client or upstream).
-3. When the upstream fails before it answered, an `error` hook may set `flow.response`; it is sent
-   in place of mitmproxy's own HTML page, so that clients get their provider's error format.
+3. When the upstream fails before the client was sent anything, an `error` hook may set `flow.response`;
+   it is sent in place of mitmproxy's own HTML page, so that clients get their provider's error format.
 4. A request body that nobody will read (it was answered in `requestheaders`) is dropped as it arrives.
 """
 
@@ -37,7 +37,9 @@ _NEEDED = (
     "check_invalid",
     "handle_protocol_error",
     "state_consume_request_body",
-    "state_wait_for_response_headers",
+    "state_done",
+    "state_errored",
+    "state_stream_response_body",
 )
 
 
@@ -48,7 +50,10 @@ class Stream(HttpStream):
         # The first thing that mitmproxy does with a new flow, before it drops the authority.
         if request and self.flow.request.authority and not self.flow.request.is_http2:
             self.flow.metadata["form"] = "absolute"
-        return (yield from super().check_invalid(request))
+        self.flow.metadata["ended_by"] = "client" if request else "upstream"
+        invalid = yield from super().check_invalid(request)
+        self.flow.metadata.pop("ended_by")
+        return invalid
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestData) and self.flow.response is not None:
@@ -63,13 +68,18 @@ class Stream(HttpStream):
             yield from super().handle_protocol_error(event)
             return
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
-        unanswered = self.flow.response is None and self.client_state == self.state_done
-        if by_client or not unanswered:
+        if by_client or self._is_answered():
             yield from super().handle_protocol_error(event)
             return
+        self.flow.response = None  # what has come of one that was to be sent whole
         self.flow.error = mitm_flow.Error(event.message)
         yield HttpErrorHook(self.flow)
         yield from self._answer_for_upstream(event)
+
+    def _is_answered(self) -> bool:
+        """The client has been sent something, or cannot be sent anything any more."""
+        answered = (self.state_stream_response_body, self.state_done, self.state_errored)
+        return self.client_state == self.state_errored or self.server_state in answered
 
     def _answer_for_upstream(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
         """Sends the response that the error hook has set, or mitmproxy's own page where it set none."""

@@ -84,17 +84,18 @@ class Access:
             return _MISSING
         return None
 
-    def authenticate(
-        self, exchange: Exchange, headers: Mapping[str, str], tunnel: Principal | None
-    ) -> Refusal | None:
-        """Sets `principal` and `presented` (what must be removed), or says why not."""
+    def authenticate(self, exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
+        """Sets `principal` and `presented` (what must be removed), or says why not.
+
+        `headers` are by lower-case name; inside a tunnel, with the Proxy-Authorization of its CONNECT.
+        """
         self._control.refresh()
         query = exchange.path.partition("?")[2]
         found = self._own_tokens(exchange, presented(headers, query))
         if isinstance(found, Refusal):
             return found
         exchange.presented, exchange.foreign = found.ours, found.foreign
-        proxy = tunnel or self.tunnel(headers.get("proxy-authorization", ""), True)
+        proxy = self.tunnel(headers.get("proxy-authorization", ""), True)
         if isinstance(proxy, Refusal):
             return proxy
         exchange.principal = self._principal(exchange, found, proxy)

@@ -49,6 +49,9 @@ type RefusalKind = Literal[
     "unavailable",  # 503
 ]
 
+UPSTREAM_CUT = "upstream_disconnected"
+"""The code of a refusal whose upstream was reached but ended the connection without an answer."""
+
 STATUS_OF: dict[RefusalKind, int] = {
     "invalid_request": 400,
     "authentication": 401,

@@ -117,6 +117,7 @@ class Exchange:
     pipe: "Pipe | None" = None
     busy: float = 0.0  # seconds spent in our own code
     responses: int = 0  # inside a WebSocket
+    waiting_since: float = 0.0  # perf_counter when the request had been sent whole; 0.0 before
     timed_out: bool = False
     finished: bool = False
 

@@ -1,10 +1,12 @@
 """Step 10: from a finished exchange to its row. Runs in the writer's thread, never on the event loop."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
 
+from llm_intercept.errors import UPSTREAM_CUT
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.store.bodies import Body, Side
@@ -17,6 +19,8 @@ from llm_intercept.wire.usage import Usage
 GENERATING = frozenset(
     ("chat", "responses", "completions", "messages", "complete", "generate", "converse", "invoke")
 )
+# An estimate is in one vendor's tokens: a count within this factor of it may well be right.
+TOKENIZERS_DIFFER = 1.5
 _NOBODY = Principal(project="default", token="")
 
 
@@ -51,11 +55,10 @@ class Ledger:
 
     def _meter(self, row: RequestRow, exchange: Exchange, reading: Reading) -> None:
         usage = reading.usage
-        if usage.known:
-            row.usage_source = "provider"
-        elif self._estimable(row, exchange, reading):
+        if self._estimable(row, exchange, reading):
             usage = self._estimate(exchange, reading)
-            row.usage_source = "estimated"
+        if usage.known:
+            row.usage_source = "provider" if usage is reading.usage else "estimated"
         _copy_usage(row, usage)
         if not (usage.known or usage.cost_nanos is not None):
             return
@@ -68,13 +71,24 @@ class Ledger:
     @staticmethod
     def _estimable(row: RequestRow, exchange: Exchange, reading: Reading) -> bool:
         answered = exchange.status is not None and exchange.status < 300
-        unread = not reading.usage.known and row.operation in GENERATING and answered
-        return unread and bool(reading.text_parts or row.outcome == "client_gone")
+        if row.operation not in GENERATING or not answered:
+            return False
+        if reading.usage.known:  # with the reason of the end comes the final count; before, a placeholder
+            return bool(exchange.ended_by and reading.text_parts and not reading.finish_reason)
+        return bool(reading.text_parts or row.outcome == "client_gone")
 
     def _estimate(self, exchange: Exchange, reading: Reading) -> Usage:
+        """What the provider reported so far, unless more was streamed than it had counted."""
+        seen, streamed = reading.usage, self._count_tokens(reading.text_parts)
+        if seen.known and streamed <= TOKENIZERS_DIFFER * (seen.output or 0):
+            return seen
+        return replace(
+            seen, input=self._prompt(exchange) if seen.input is None else seen.input, output=streamed
+        )
+
+    def _prompt(self, exchange: Exchange) -> int:
         body = _plain(exchange.request_body, exchange.request_encoding)
-        prompt = dialects.get(exchange.dialect).prompt_text(body)
-        return Usage(input=self._count_tokens(prompt), output=self._count_tokens(reading.text_parts))
+        return self._count_tokens(dialects.get(exchange.dialect).prompt_text(body))
 
 
 def identity(exchange: Exchange) -> RequestRow:
@@ -155,7 +169,8 @@ def _plain(body: bytes, content_encoding: str) -> bytes:
 def outcome(exchange: Exchange, reading: Reading) -> Outcome:
     """How the exchange ended, most specific cause first."""
     if exchange.refusal is not None:
-        return _REFUSED.get(exchange.refusal.kind, "refused")
+        refusal = exchange.refusal
+        return "upstream_cut" if refusal.code == UPSTREAM_CUT else _REFUSED.get(refusal.kind, "refused")
     if exchange.ended_by:
         return _ended(exchange)
     status = exchange.status or 0

@@ -16,8 +16,8 @@ environment wins. `llm-intercept config show` prints every value with where it c
 exist is an error that names the nearest one that does. This page is generated:
 `python -m llm_intercept.cli.settings_reference > docs/settings.md`.
 
-`LLM_INTERCEPT_HOME` (where the home folder is) and `LLM_INTERCEPT_SECRET_KEY` (the encryption key, in place of
-`secret.key`) are variables only.
+`LLM_INTERCEPT_HOME` (where the home folder is) and `LLM_INTERCEPT_SECRET_KEY` (the encryption key,
+in place of `secret.key`) are variables only.
 
 What commands change, such as projects, tokens and keys, is not a setting: it lies in `control.db`.
 """

@@ -110,6 +110,25 @@ def test_a_revoked_token_fails_on_the_very_next_call(stack: Stack):
     assert (status, json.loads(body)["error"]["code"]) == (401, "token_revoked")
 
 
+def test_a_revoked_token_fails_inside_an_open_tunnel_too(stack: Stack):
+    created = json.loads(stack.cli("token", "create", "--project", "demo", "--name", "tunnel", "--json"))
+    context = ssl.create_default_context(cafile=stack.cli("ca", "path").strip())
+    connection = http.client.HTTPSConnection("127.0.0.1", stack.port, timeout=20, context=context)
+    connection.set_tunnel("api.openai.com", 443, {"Proxy-Authorization": basic(f"token:{created['token']}")})
+    statuses = []
+    for turn in range(2):
+        connection.request(
+            "POST", "/v1/chat/completions", CHAT, {**JSON, "authorization": "Bearer sk-own-00000000"}
+        )
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+        if turn == 0:
+            stack.cli("token", "revoke", "--project", "demo", "tunnel")
+    connection.close()
+    assert statuses == [200, 401]
+
+
 def wrong(token: str) -> dict[str, str]:
     """name -> a credential that must be refused."""
     swapped = token[:10] + ("A" if token[10] != "A" else "B") + token[11:]

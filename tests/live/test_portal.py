@@ -69,6 +69,16 @@ def test_the_ca_is_a_certificate_without_its_key(keyless: Stack):
     assert b"PRIVATE" not in pem
 
 
+def test_head_has_no_body(keyless: Stack):
+    """Claude Code asks `HEAD /` first."""
+    connection = http.client.HTTPConnection("127.0.0.1", keyless.port, timeout=20)
+    for path in ("/", "/nonsense", "/ready"):
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (404 if path == "/nonsense" else 200, b"")
+    connection.close()
+
+
 def test_unknown_paths_say_so(keyless: Stack):
     status, body = get(keyless.url + "/nonsense")
     assert (status, json.loads(body)["error"]["code"]) == (404, "endpoint_not_found")
