@@ -33,7 +33,6 @@ def proxy(host: str | None, port: int | None) -> None:
 
 async def serve(overrides: dict[str, object]) -> int:
     """Runs until SIGTERM or SIGINT; the exit code."""
-    from mitmproxy import options
     from mitmproxy.addons import (
         core,
         disable_h2c,
@@ -44,14 +43,15 @@ async def serve(overrides: dict[str, object]) -> int:
         tlsconfig,
     )
     from mitmproxy.exceptions import OptionsError
-    from mitmproxy.master import Master
+
+    from llm_intercept.cli.lean import LeanMaster
 
     sys.path.insert(0, str(addons_root()))
     from addons.gateway import addons, exchanges
 
     logging.getLogger().setLevel(logging.WARNING)
     exchanges.gateway.overrides = overrides
-    master = Master(options.Options(), with_termlog=True)
+    master = LeanMaster()
     check = errorcheck.ErrorCheck()
     try:
         master.addons.add(
