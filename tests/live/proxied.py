@@ -23,6 +23,55 @@ AWS = "AKIAREALREALREAL0001:realsecretrealsecretrealsecretreal000001"
 
 
 @dataclass
+class Call:
+    """An answer under way and the connection that it comes on."""
+
+    connection: http.client.HTTPConnection
+    response: http.client.HTTPResponse
+
+    def __enter__(self) -> "Call":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hangs up, whatever is still to come."""
+        self.response.close()
+        self.connection.close()
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def headers(self) -> http.client.HTTPMessage:
+        return self.response.headers
+
+    @property
+    def id(self) -> str:
+        found = self.headers["x-llm-intercept-request-id"]
+        assert found, "the answer names no request id"
+        return str(found)
+
+    def read(self) -> bytes:
+        return self.response.read()
+
+    def take(self, size: int) -> bytes:
+        """At least so many bytes, as they come."""
+        got = b""
+        while len(got) < size:
+            piece = self.response.read1(65536)
+            assert piece, f"ended after {got!r}"
+            got += piece
+        return got
+
+
+def encoded(body: object) -> bytes | None:
+    return body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@dataclass
 class Proxied(Stack):
     """`extra` are further environment variables; `entry` replaces `-m llm_intercept.cli`."""
 
@@ -66,27 +115,26 @@ class Proxied(Stack):
         connection.set_tunnel(host, 443)
         return connection
 
-    def call(
-        self, path: str, body: object = None, headers: Mapping[str, str] | None = None
-    ) -> http.client.HTTPResponse:
-        """One call on a connection of its own; the body is still to be read."""
+    def call(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> "Call":
+        """One call on a connection of its own; the answer's body is still to be read."""
         connection = self.connection()
-        connection.request(
-            "GET" if body is None else "POST",
-            path,
-            body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
-            {"content-type": "application/json", "authorization": f"Bearer {self.token}", **(headers or {})},
-        )
-        return connection.getresponse()
+        try:
+            connection.request(
+                "GET" if body is None else "POST", path, encoded(body), self.headers | dict(headers or {})
+            )
+            return Call(connection, connection.getresponse())
+        except BaseException:
+            connection.close()
+            raise
 
-    def row(self, response: http.client.HTTPResponse) -> dict[str, Any]:
-        """The row of this answer's call, once it is written."""
-        return self.row_of(response.headers["x-llm-intercept-request-id"])
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"content-type": "application/json", "authorization": f"Bearer {self.token}"}
 
-    def row_of(self, request_id: str | None) -> dict[str, Any]:
-        assert request_id, "the answer names no request id"
+    def row(self, call: "Call") -> dict[str, Any]:
+        """The row of this call, once it is written."""
         sql = "SELECT * FROM requests WHERE request_id = ?"
-        return wait_for(lambda: self.query(sql, request_id), f"a row of {request_id}")[0]
+        return wait_for(lambda: self.query(sql, call.id), f"a row of {call.id}")[0]
 
     def settled(self, since: int = 0) -> list[dict[str, Any]]:
         """All rows after `since`, once nothing is under way and nothing waits for the database."""
