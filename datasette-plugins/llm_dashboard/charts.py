@@ -56,13 +56,12 @@ def chart(
 
 
 def sparkline(values: list[int], width: int = 120, height: int = 28) -> Markup:
-    """A small line without axes; flat when nothing happened."""
+    """A small line without axes; nothing when nothing happened."""
     top = max(values, default=0)
+    if not top:
+        return Markup("")
     step = width / max(1, len(values) - 1)
-    points = [
-        (number * step, height - 2 - (height - 4) * value / top if top else height - 2)
-        for number, value in enumerate(values)
-    ]
+    points = [(number * step, height - 2 - (height - 4) * value / top) for number, value in enumerate(values)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return Markup(
         '<svg class="spark" viewBox="0 0 {w} {h}" preserveAspectRatio="none" aria-hidden="true">'

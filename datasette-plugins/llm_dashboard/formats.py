@@ -27,7 +27,8 @@ def money(nanos: float | None) -> str:
     if nanos == 0 or abs(dollars) >= 1:
         return f"${dollars:,.2f}"
     digits = next((n for n in range(2, 9) if abs(dollars) >= 10**-n * 10), 9)
-    return f"${dollars:.{min(digits + 1, 9)}f}"
+    whole, _, decimals = f"{dollars:.{min(digits + 1, 9)}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def exact_money(nanos: int | None) -> str:
@@ -79,9 +80,9 @@ def percent(share: float) -> str:
 def delta(now: float | None, before: float | None) -> str:
     """The change in percent, signed; words where a percentage would say nothing."""
     if now is None or before is None:
-        return "no comparison"
+        return ""
     if not before:
-        return "none yesterday" if now else "none, as yesterday"
+        return "none yesterday"
     change = (now - before) / before * 100
     if abs(change) < 0.5:
         return "as yesterday"

@@ -47,8 +47,11 @@ def _is_ours(path: str, base: str) -> bool:
 
 
 class QuietPolling(logging.Filter):
+    """Leaves a line for what a person opened, not for what their page fetches by itself."""
+
     def filter(self, record: logging.LogRecord) -> bool:
-        return LIVE_PATH not in record.getMessage()
+        line = record.getMessage()
+        return LIVE_PATH not in line and "/-/static" not in line
 
 
 def quiet_access_log() -> None:

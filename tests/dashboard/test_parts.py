@@ -23,7 +23,9 @@ def parts(anonymous: Visitor) -> Any:
         ("money", 1, "$0.000000001"),
         ("money", 558_250, "$0.000558"),
         ("money", 9_460_000, "$0.00946"),
-        ("money", 999_600_000, "$1.000"),
+        ("money", 999_600_000, "$1.00"),
+        ("money", 18_000, "$0.000018"),
+        ("money", 100_000_000, "$0.10"),
         ("money", 1_234_567_890_123, "$1,234.57"),
         ("exact_money", 558_250, "$0.000558250"),
         ("short", 9_999, "9,999"),
@@ -64,8 +66,8 @@ def test_formats(parts: Any, name: str, value: object, expected: str) -> None:
         (75, 100, "−25%", "better"),
         (100, 100, "as yesterday", ""),
         (3, 0, "none yesterday", ""),
-        (0, 0, "none, as yesterday", ""),
-        (None, 5, "no comparison", ""),
+        (0, 0, "none yesterday", ""),
+        (None, 5, "", ""),
     ],
 )
 def test_changes_since_yesterday(parts: Any, now: float, before: float, expected: str, tone: str) -> None:
@@ -102,8 +104,10 @@ def test_the_waterfall_shows_what_was_reached(parts: Any) -> None:
     assert charts.waterfall([]) == []
 
 
-def test_a_line_without_events_is_flat(parts: Any) -> None:
-    assert "0.0,26.0" in parts("charts").sparkline([0, 0, 0])
+def test_small_lines(parts: Any) -> None:
+    sparkline = parts("charts").sparkline
+    assert 'points="0.0,26.0 60.0,2.0 120.0,14.0"' in sparkline([0, 4, 2])
+    assert sparkline([0, 0, 0]) == ""
 
 
 CONVERSATIONS: dict[str, tuple[object, list[tuple[str, list[tuple[str, str, str]]]]]] = {

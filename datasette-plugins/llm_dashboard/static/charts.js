@@ -9,7 +9,7 @@
     if (value >= 10000) return `$${(value / 1000).toFixed(0)}k`;
     if (value >= 100) return `$${value.toFixed(0)}`;
     if (value >= 0.1) return `$${value.toFixed(2)}`;
-    return `$${value.toPrecision(2)}`;
+    return `$${value.toFixed(Math.min(9, 1 - Math.floor(Math.log10(value)))).replace(/0+$/, "")}`;
   };
   const count = (value) => {
     if (value >= 1e6) return `${+(value / 1e6).toFixed(1)}M`;
@@ -70,7 +70,7 @@
       },
       axes: [
         { ...axis, size: 28, gap: 6, grid: { show: false }, space: 64, values: (_, splits) => splits.map((t) => when(t, data.interval)), splits: () => ticks(data, width) },
-        { ...axis, size: 54, gap: 6, grid: { stroke: css("--line-soft"), width: 1 }, values: (_, splits) => splits.map(format) },
+        { ...axis, size: (_, labels) => 14 + 6.8 * Math.max(5, ...(labels ?? []).map((label) => label.length)), gap: 6, grid: { stroke: css("--line-soft"), width: 1 }, values: (_, splits) => splits.map(format) },
       ],
       series: [{}, ...data.series.map((_, n) => ({ fill: css(`--c${Math.min(n, 6)}`), width: 0, paths: bars, points: { show: false } }))],
       hooks: { setCursor: [(plot) => onPoint(plot.cursor.idx ?? null)] },
