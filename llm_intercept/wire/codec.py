@@ -1,0 +1,121 @@
+"""The contract of a codec: a dialect that can be translated from and to. One package each under `codecs/`.
+
+A codec is a module; mypy checks it against `Codec`. Codecs never import one another. Decoders accept
+anything a real client or provider may send and raise `Untranslatable` (for requests) with the field's
+name where they cannot; for answers and streams they are total. Encoders write what the target's documentation asks for.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from llm_intercept.errors import InterceptError
+from llm_intercept.wire.ir import Answer, Event, Failure, Json, Request
+
+
+class Untranslatable(InterceptError):
+    """A request that cannot be said in the target's dialect: `field` is the JSON path, the text says why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is known of the model that will answer; None or empty where nothing is known.
+
+    `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3), or "none"
+    for models that do not reason. `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
+    `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
+    """
+
+    provider: str = ""
+    model: str = ""
+    max_output: int | None = None
+    reasoning: str = ""
+    budget_range: tuple[int, int] | None = None
+    rejects: frozenset[str] = frozenset()
+    images: bool = True
+
+
+@dataclass(slots=True)
+class Context:
+    """One translation. `warnings` end on the row; `now` is Unix seconds; `mint` gives random URL-safe text.
+
+    `input_estimate`: the input in tokens, for dialects that report it before the answer.
+    `requested_model` is the name the client used: answers carry it.
+    """
+
+    target: Target = field(default_factory=Target)
+    now: float = 0.0
+    mint: Callable[[int], str] = lambda length: "0" * length
+    requested_model: str = ""
+    input_estimate: int | None = None
+    include_usage: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Notes once what was dropped or changed, the field first: `temperature: not taken by o3`."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A request for the wire: JSON body, and what of it stands in the path (Gemini, Bedrock)."""
+
+    body: Mapping[str, Json]
+    model_in_path: bool = False
+
+
+type Frame = tuple[str, bytes]
+"""(event name or "", payload). How frames are written on the wire is the framing's business."""
+
+
+class EventDecoder(Protocol):
+    """Reads one stream of frames; total. `close` ends what was left open: a stream that broke off gives Failed."""
+
+    def feed(self, event: str, data: bytes) -> Iterable[Event]: ...
+
+    def close(self) -> Iterable[Event]: ...
+
+
+class EventEncoder(Protocol):
+    """Writes one stream; whatever events come, the frames obey the dialect's own grammar."""
+
+    def feed(self, event: Event) -> Iterable[Frame]: ...
+
+    def close(self) -> Iterable[Frame]: ...
+
+
+class Codec(Protocol):
+    """Both directions of one dialect."""
+
+    NAME: str
+    FRAMING: str  # "sse" | "eventstream" | "lines" | "jsonarray": how its streams are framed by default
+
+    @staticmethod
+    def decode_request(body: Mapping[str, Json], model: str, stream: bool) -> Request:
+        """`model` and `stream` are those of the path where the dialect has them there."""
+
+    @staticmethod
+    def encode_request(request: Request, context: Context) -> Encoded: ...
+
+    @staticmethod
+    def decode_answer(body: Mapping[str, Json]) -> Answer: ...
+
+    @staticmethod
+    def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]: ...
+
+    @staticmethod
+    def decoder() -> EventDecoder: ...
+
+    @staticmethod
+    def encoder(context: Context) -> EventEncoder: ...
+
+    @staticmethod
+    def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Failure: ...
+
+    @staticmethod
+    def encode_error(failure: Failure, request_id: str) -> tuple[int, Mapping[str, str], bytes]: ...
