@@ -2,7 +2,7 @@
 
 A codec is a module; mypy checks it against `Codec`. Codecs never import one another. Decoders accept
 anything a real client or provider may send and raise `Untranslatable` (for requests) with the field's
-name where they cannot; for answers and streams they are total. Encoders write what the target's documentation asks for.
+name where they cannot; for answers and streams they are total.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,8 +25,9 @@ class Untranslatable(InterceptError):
 class Target:
     """What is known of the model that will answer; None or empty where nothing is known.
 
-    `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3), or "none"
-    for models that do not reason. `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
+    `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3), "content"
+    (DeepSeek's reasoning_content), "openrouter" (its own object), or "none" for models that do not reason.
+    `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
     """
 
@@ -74,7 +75,7 @@ type Frame = tuple[str, bytes]
 
 
 class EventDecoder(Protocol):
-    """Reads one stream of frames; total. `close` ends what was left open: a stream that broke off gives Failed."""
+    """Reads one stream of frames; total. `close` ends it: a stream that broke off gives Failed."""
 
     def feed(self, event: str, data: bytes) -> Iterable[Event]: ...
 
