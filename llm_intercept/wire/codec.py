@@ -25,8 +25,8 @@ class Untranslatable(InterceptError):
 class Target:
     """What is known of the model that will answer; None or empty where nothing is known.
 
-    `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3), "content"
-    (DeepSeek's reasoning_content), "openrouter" (its own object), or "none" for models that do not reason.
+    `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3),
+    "content" (DeepSeek's reasoning_content), "openrouter" (its own object), or "none": does not reason.
     `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
     """
