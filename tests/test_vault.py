@@ -1,13 +1,13 @@
+import base64
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.vault import Vault, create_key_file
 
-OLD, NEW, OTHER = (Fernet.generate_key().decode() for _ in range(3))
+OLD, NEW, OTHER = (base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2, 3))
 
 
 @pytest.fixture
