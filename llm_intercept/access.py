@@ -76,6 +76,9 @@ class Access:
     def tunnel(self, authorization: str, to_provider: bool) -> Principal | Refusal | None:
         """For CONNECT and for plain proxying: None is an anonymous caller that may pass."""
         self._control.refresh()
+        return self._proxy(authorization, to_provider)
+
+    def _proxy(self, authorization: str, to_provider: bool) -> Principal | Refusal | None:
         candidates = [text for text in proxy_credentials(authorization) if is_token(text)]
         if candidates:
             state = self._control.token(candidates[0], self._now())
@@ -95,7 +98,7 @@ class Access:
         if isinstance(found, Refusal):
             return found
         exchange.presented, exchange.foreign = found.ours, found.foreign
-        proxy = self.tunnel(headers.get("proxy-authorization", ""), True)
+        proxy = self._proxy(headers.get("proxy-authorization", ""), True)
         if isinstance(proxy, Refusal):
             return proxy
         exchange.principal = self._principal(exchange, found, proxy)

@@ -18,14 +18,16 @@ AWS_HEADERS = ("x-amz-date", "x-amz-security-token", "x-amz-content-sha256")
 
 def place(request: Outgoing, name: str, value: str) -> None:
     """Sets the one credential header of a request and empties all other places."""
-    present = [header for header in CREDENTIAL_HEADERS if request.header(header) is not None]
+    given = {field.lower() for field, _ in request.headers}
+    present = [header for header in CREDENTIAL_HEADERS if header in given]
     if name.lower() not in present:
         origin = ", ".join(present)
         request.changes.append(
             f"credential moved: {origin} -> {name}" if present else f"credential added: {name}"
         )
     request.set_header(name, value)
-    request.drop_header(*(header for header in CREDENTIAL_HEADERS if header != name.lower()))
+    if others := [header for header in present if header != name.lower()]:
+        request.drop_header(*others)
 
 
 def drop_query(request: Outgoing, name: str) -> bool:

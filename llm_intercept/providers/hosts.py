@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Collection
+from functools import cache
 from urllib.parse import urlsplit
 
 from llm_intercept.errors import ConfigError
@@ -54,6 +55,7 @@ def permits(names: Collection[str], host: str) -> bool:
     return any(".".join(labels[start:]) in names for start in range(len(labels)))
 
 
+@cache
 def split(base_url: str, owner: str) -> tuple[str, str, int, str]:
     """(scheme, host, port, path without trailing slash) of a base URL."""
     parts = urlsplit(base_url.strip())
@@ -82,6 +84,8 @@ def remaining_prefix(prefix: str, path: str) -> str:
 
     `https://relay/openai/v1` with `/v1/chat` is `/openai`: base URLs are pasted with and without `/v1`.
     """
+    if not prefix:
+        return ""
     have, want = prefix.split("/")[1:], path.partition("?")[0].split("/")[1:]
     overlap = next((n for n in range(min(len(have), len(want)), 0, -1) if have[-n:] == want[:n]), 0)
     kept = have[: len(have) - overlap]

@@ -104,7 +104,9 @@ def _remove_header(request: Outgoing, name: str, value: str) -> None:
     """By value: every header of this name that still carries it, bare or as a bearer."""
 
     def carries(header: tuple[str, str]) -> bool:
+        if header[0].lower() != name:
+            return False
         bearer = _BEARER.fullmatch(header[1])
-        return header[0].lower() == name and value in (header[1].strip(), bearer[1] if bearer else None)
+        return value in (header[1].strip(), bearer[1] if bearer else None)
 
     request.headers[:] = [header for header in request.headers if not carries(header)]
