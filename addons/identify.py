@@ -51,9 +51,16 @@ class Identify:
             return
         self.exchanges.attach(flow, exchange)
         length = request.headers.get("content-length", "")
+        if not length.isdigit():
+            flow.metadata["body_limit"] = str(entry_rules.body_limit)
         refusal = entry_rules.check_size(exchange, int(length) if length.isdigit() else None)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
+
+    @fail_closed
+    def request(self, flow: http.HTTPFlow) -> None:
+        if flow.metadata.get("too_large") and flow.response is None:
+            refuse(self.exchanges, flow, self.exchanges.gateway.entry.too_large())
 
     def _stranger(self, flow: http.HTTPFlow, arrival: Arrival) -> None:
         """Plain HTTP to a host that is no provider: proxied as it is, for those who may."""

@@ -56,9 +56,18 @@ class Stream(HttpStream):
         return invalid
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, RequestData) and self.flow.response is not None:
+        if isinstance(event, RequestData) and (self.flow.response is not None or self._is_too_large(event)):
             return
         yield from super().state_consume_request_body(event)
+
+    def _is_too_large(self, event: RequestData) -> bool:
+        """A body that did not say its length has outgrown `flow.metadata["body_limit"]`: it is let go."""
+        limit = self.flow.metadata.get("body_limit")
+        if limit is not None and len(self.request_body_buf) + len(event.data) > int(limit):
+            self.request_body_buf.clear()
+            self.flow.metadata |= {"body_limit": "0", "too_large": "yes"}
+            return True
+        return False
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError

@@ -96,12 +96,15 @@ class Entry:
         if exchange.endpoint.upload and (length is None or length > self._limits.stream_over_bytes):
             exchange.upload = True
             return None
-        if length is not None and length > self._limits.max_body_bytes:
-            limit = f"{self._limits.max_body_bytes:,} bytes (limits.max_body_bytes)"
-            return Refusal(
-                "too_large", "request_too_large", f"The request body of {length:,} bytes exceeds {limit}."
-            )
-        return None
+        return self.too_large() if length is not None and length > self.body_limit else None
+
+    @property
+    def body_limit(self) -> int:
+        return self._limits.max_body_bytes
+
+    def too_large(self) -> Refusal:
+        limit = f"{self.body_limit:,} bytes (limits.max_body_bytes)"
+        return Refusal("too_large", "request_too_large", f"The request body exceeds {limit}.")
 
 
 def _model_in_path(endpoint: Endpoint, path: str) -> str:
