@@ -45,7 +45,8 @@ class Context:
     """One translation. `warnings` end on the row; `now` is Unix seconds; `mint` gives random URL-safe text.
 
     `input_estimate`: the input in tokens, for dialects that report it before the answer.
-    `requested_model` is the name the client used: answers carry it.
+    `requested_model` is the name the client used: answers carry it. `request` is the client's, as decoded:
+    some dialects repeat it in their answers, and tools are called by the names that the client gave them.
     """
 
     target: Target = field(default_factory=Target)
@@ -54,6 +55,7 @@ class Context:
     requested_model: str = ""
     input_estimate: int | None = None
     include_usage: bool = False
+    request: Request | None = None
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
