@@ -29,6 +29,7 @@ class Target:
     "content" (DeepSeek's reasoning_content), "openrouter" (its own object), or "none": does not reason.
     `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
+    `structured`: whether it takes a JSON schema for its answers; None where that is not known.
     """
 
     provider: str = ""
@@ -38,6 +39,7 @@ class Target:
     budget_range: tuple[int, int] | None = None
     rejects: frozenset[str] = frozenset()
     images: bool = True
+    structured: bool | None = None
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from llm_intercept.wire.ir import (
     Answer,
     Event,
+    Extras,
     Failed,
     Failure,
     Finished,
@@ -37,7 +38,7 @@ def fold(events: Iterable[Event]) -> Answer | Failure:
                 if index in parts:
                     parts[index] = appended(parts[index], event)
                 logprobs.extend(event.logprobs)
-            case Finished(finish, usage, stop_sequence):
+            case Finished(finish, usage, stop_sequence, extras):
                 total = _merged(started.usage, usage)
                 ordered = tuple(_whole(parts[i]) for i in sorted(parts))
                 return Answer(
@@ -49,6 +50,7 @@ def fold(events: Iterable[Event]) -> Answer | Failure:
                     started.created,
                     stop_sequence,
                     tuple(logprobs),  # type: ignore[arg-type]
+                    _together(started.extras, extras),
                 )
             case Failed(failure):
                 return failure
@@ -80,6 +82,13 @@ def _whole(part: Part) -> Part:
     return replace(part, arguments="{}") if empty and isinstance(part, ToolCall) else part
 
 
+def _together(early: Extras, late: Extras) -> Extras:
+    """Members by dialect; what is said late replaces what was said early."""
+    if not early or not late:
+        return early or late
+    return {name: {**early.get(name, {}), **late.get(name, {})} for name in (*early, *late)}
+
+
 def _merged(early: Usage | None, final: Usage) -> Usage:
     total = Usage()
     if early is not None:
@@ -99,7 +108,7 @@ def unfold(answer: Answer) -> Iterator[Event]:
         if isinstance(part, Text):
             yield from (PartDelta(index, citation=c) for c in part.citations)
         yield PartEnded(index)
-    yield Finished(answer.finish, answer.usage, answer.stop_sequence)
+    yield Finished(answer.finish, answer.usage, answer.stop_sequence, answer.extras)
 
 
 def _emptied(part: Part) -> Part:

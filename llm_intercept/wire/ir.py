@@ -271,6 +271,7 @@ class Started:
     model: str
     created: int = 0
     usage: Usage | None = None
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +304,15 @@ class PartEnded:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Stream: the end. `usage` is final; the transport's own end follows by itself."""
+    """Stream: the end. `usage` is final; the transport's own end follows by itself.
+
+    `extras` and those of `Started` together are those of the whole answer.
+    """
 
     finish: Finish
     usage: Usage
     stop_sequence: str = ""
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True)
