@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_intercept.wire.framing import Frame, Framing, whole
 from llm_intercept.wire.framing.choose import Opaque, choose
-from llm_intercept.wire.framing.eventstream import EventStream, read_headers
+from llm_intercept.wire.framing.eventstream import EventStream, encode, read_headers
 from llm_intercept.wire.framing.jsonarray import JSONArray
 from llm_intercept.wire.framing.lines import Lines
 from llm_intercept.wire.framing.sse import SSE
@@ -44,6 +44,25 @@ STREAM = message(b'{"a":1}', event_type="metadata", message_type="event") + mess
 def test_event_stream(cut: Callable[[bytes], list[bytes]]) -> None:
     expected = [("metadata", b'{"a":1}'), ("throttlingException", b'{"message":"slow down"}')]
     assert frames(EventStream(), cut(STREAM)) == expected
+
+
+def test_event_stream_is_written_as_amazon_reads_it() -> None:
+    from botocore.eventstream import EventStreamBuffer
+
+    written = encode("metadata", b'{"a":1}') + encode("throttlingException", b'{"message":"slow down"}')
+    buffer = EventStreamBuffer()
+    buffer.add_data(written)
+    kinds = [
+        {":event-type": "metadata", ":content-type": "application/json", ":message-type": "event"},
+        {
+            ":exception-type": "throttlingException",
+            ":content-type": "application/json",
+            ":message-type": "exception",
+        },
+    ]
+    assert [message.headers for message in buffer] == kinds
+    assert frames(EventStream(), [written]) == frames(EventStream(), [STREAM])
+    assert encode("odd", b"{}", exception=True).count(b":exception-type") == 1
 
 
 EVENT_STREAMS = [r for r in recordings() if "eventstream" in r.content_type]

@@ -2,8 +2,10 @@
 
 A frame is: total length (4), headers length (4), prelude CRC (4), headers, payload, message CRC (4).
 CRCs are trusted: TLS has already checked the bytes, and a tap refuses nothing. Lengths that
-cannot be true end the reading.
+cannot be true end the reading. `encode` writes one frame, with both CRCs.
 """
+
+from zlib import crc32
 
 from llm_intercept.wire.framing import Frame
 
@@ -75,3 +77,21 @@ def read_headers(block: bytes) -> dict[str, str]:
         else:
             break
     return found
+
+
+def encode(event: str, payload: bytes, exception: bool | None = None) -> bytes:
+    """One frame with a JSON payload. Whether it is an exception its name says, unless the caller does."""
+    failed = event.endswith("Exception") if exception is None else exception
+    message = "exception" if failed else "event"
+    headers = _string(f":{message}-type", event) + _JSON + _string(":message-type", message)
+    prelude = (OVERHEAD + len(headers) + len(payload)).to_bytes(4) + len(headers).to_bytes(4)
+    head = prelude + crc32(prelude).to_bytes(4) + headers + payload
+    return head + crc32(head).to_bytes(4)
+
+
+def _string(name: str, value: str) -> bytes:
+    known, said = name.encode(), value.encode()
+    return bytes((len(known),)) + known + b"\x07" + len(said).to_bytes(2) + said
+
+
+_JSON = _string(":content-type", "application/json")
