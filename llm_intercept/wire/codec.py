@@ -28,6 +28,7 @@ class Target:
     `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3),
     "content" (DeepSeek's reasoning_content), "openrouter" (its own object), or "none": does not reason.
     `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
+    `json_schema`: takes JSON Schema as it is where its dialect has a narrower form as well (Gemini).
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
     `structured`: whether it takes a JSON schema for its answers; None where that is not known.
     """
