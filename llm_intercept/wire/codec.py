@@ -41,6 +41,7 @@ class Target:
     rejects: frozenset[str] = frozenset()
     images: bool = True
     structured: bool | None = None
+    json_schema: bool = False
 
 
 @dataclass(slots=True)
