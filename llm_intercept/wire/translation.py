@@ -1,0 +1,171 @@
+"""One call between two dialects: request there, answer, stream or error back.
+
+Whichever side streams: a whole answer can become a stream and a stream a whole answer. What comes
+back to the client is always well-formed in its dialect; a fault inside becomes its error.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from llm_intercept.errors import Reply
+from llm_intercept.wire import codecs
+from llm_intercept.wire.codec import Codec, Context, Encoded
+from llm_intercept.wire.encoding import Decoder
+from llm_intercept.wire.fields import parse_object
+from llm_intercept.wire.fold import fold, unfold
+from llm_intercept.wire.framing import Framing
+from llm_intercept.wire.framing.choose import choose
+from llm_intercept.wire.framing.whole import Whole
+from llm_intercept.wire.framing.write import Writer
+from llm_intercept.wire.ir import Answer, Event, Failed, Failure, Request
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A dialect and how its streams are framed on the wire ("" for the codec's own framing)."""
+
+    dialect: str
+    framing: str = ""
+
+
+class Translation:
+    """Belongs to one exchange. `context.warnings` gathers what was dropped or changed."""
+
+    def __init__(self, client: Side, upstream: Side, context: Context, *, stream: bool) -> None:
+        self.context = context
+        self.upstream_dialect = upstream.dialect
+        self.stream = stream
+        self.client: Codec = codecs.get(client.dialect)
+        self.upstream: Codec = codecs.get(upstream.dialect)
+        self.framing = client.framing or self.client.FRAMING
+
+    def read(self, body: bytes, model: str, stream: bool) -> Request:
+        """The client's request; raises Untranslatable."""
+        return self.client.decode_request(parse_object(body), model, stream)
+
+    def encode(self, request: Request) -> Encoded:
+        """The request for the provider; raises Untranslatable."""
+        return self.upstream.encode_request(request, self.context)
+
+    @property
+    def content_type(self) -> str:
+        """Of a successful answer to the client."""
+        return Writer(self.framing).content_type if self.stream else JSON
+
+    def answer(self, body: bytes, content_type: str) -> bytes:
+        """A whole answer of the provider in the client's dialect; a stream if the client wants one."""
+        relay = self.relay(content_type)
+        return b"".join((*relay.feed(body), *relay.close()))
+
+    def relay(self, content_type: str, content_encoding: str = "") -> "Relay":
+        """Takes the provider's bytes and gives the client's."""
+        source = _Source(self.upstream, content_type, content_encoding)
+        return Relay(source, _Streaming(self) if self.stream else _Whole(self))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, request_id: str) -> Reply:
+        """The provider's error in the client's dialect."""
+        return self.failure(self.upstream.decode_error(status, headers, body), request_id)
+
+    def failure(self, failure: Failure, request_id: str) -> Reply:
+        status, headers, body = self.client.encode_error(failure, request_id)
+        return Reply(status, tuple(headers.items()), body)
+
+
+class _Source:
+    """The provider's bytes as events; a whole document is unfolded into those of a stream."""
+
+    def __init__(self, codec: Codec, content_type: str, content_encoding: str) -> None:
+        self._codec = codec
+        self._decoder = codec.decoder()
+        self._content_type = content_type
+        self._inflate = Decoder(content_encoding)
+        self._framing: Framing | None = None
+        self._answered = False  # by a whole document
+
+    def feed(self, chunk: bytes) -> Iterable[Event]:
+        if not self._inflate.idle:
+            chunk = self._inflate.feed(chunk)
+        if self._framing is None:
+            self._framing = choose(self._content_type, chunk)
+        if self._framing is None:
+            return []
+        return self._events(self._framing.feed(chunk))
+
+    def close(self) -> Iterable[Event]:
+        late = list(self._events(self._framing.close())) if self._framing is not None else []
+        return late if self._answered else [*late, *self._decoder.close()]
+
+    def _events(self, frames: list[tuple[str, bytes]]) -> Iterable[Event]:
+        for name, data in frames:
+            if isinstance(self._framing, Whole):
+                self._answered = True
+                yield from unfold(self._codec.decode_answer(parse_object(data)))
+            else:
+                yield from self._decoder.feed(name, data)
+
+
+class _Streaming:
+    """Events to the client's frames."""
+
+    def __init__(self, translation: Translation) -> None:
+        self._encoder = translation.client.encoder(translation.context)
+        self._writer = Writer(translation.framing)
+
+    def feed(self, events: Iterable[Event]) -> bytes:
+        return b"".join(self._writer.write(self._encoder.feed(event)) for event in events)
+
+    def close(self) -> bytes:
+        return self._writer.write(self._encoder.close()) + self._writer.end()
+
+
+class _Whole:
+    """Events to one document, given at the end."""
+
+    def __init__(self, translation: Translation) -> None:
+        self._translation = translation
+        self._events: list[Event] = []
+
+    def feed(self, events: Iterable[Event]) -> bytes:
+        self._events.extend(events)
+        return b""
+
+    def close(self) -> bytes:
+        folded = fold(self._events)
+        if isinstance(folded, Answer):
+            client, context = self._translation.client, self._translation.context
+            return orjson.dumps(client.encode_answer(folded, context))
+        return self._translation.failure(folded, "").body
+
+
+class Relay:
+    """The stream's middle: `feed` chunks, then `close` once. A fault gives the client its dialect's error."""
+
+    def __init__(self, source: _Source, sink: _Streaming | _Whole) -> None:
+        self._source = source
+        self._sink = sink
+        self._broken = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        return [] if self._broken else _some(self._sink.feed(self._source.feed(chunk)))
+
+    def close(self) -> list[bytes]:
+        """The rest, and the end that the client's dialect asks for."""
+        if self._broken:
+            return []
+        return _some(self._sink.feed(self._source.close()) + self._sink.close())
+
+    def abort(self, message: str) -> list[bytes]:
+        """Ends the client's stream with an error of its dialect; nothing comes after it."""
+        if self._broken:
+            return []
+        self._broken = True
+        failure = Failed(Failure("upstream", message, 502))
+        return _some(self._sink.feed([failure]) + self._sink.close())
+
+
+def _some(data: bytes) -> list[bytes]:
+    return [data] if data else []
