@@ -108,6 +108,9 @@ class ProviderSettings(Section):
     title: str | None = Field(None, description="name for people")
     key_optional: bool = Field(False, description="the server needs no key")
     price_provider: str | None = Field(None, description="the id genai-prices knows it by")
+    api_version: str | None = Field(
+        None, description="Azure: the `api-version` of calls that did not come with one"
+    )
 
 
 class SimSettings(Section):

@@ -14,7 +14,7 @@ import re
 
 from pydantic import SecretStr
 
-from llm_intercept.providers import endpoints
+from llm_intercept.providers import endpoints, servings
 from llm_intercept.providers.base import Outgoing, Provider
 from llm_intercept.providers.credentials import bearer, place
 
@@ -64,4 +64,5 @@ PROVIDER = Provider(
     price_provider="anthropic",
     env="ANTHROPIC_API_KEY",
     bare="/v1",
+    serves=(servings.messages("/v1"), servings.count_tokens("/v1")),
 )

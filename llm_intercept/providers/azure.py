@@ -17,18 +17,40 @@
     POST /openai/files                                 files        observe
     POST /anthropic/v1/messages                        messages     anthropic
 
-Every customer has a host of their own, so base-URL clients need the credential's base URL.
+Every customer has a host of their own, so base-URL clients need the credential's base URL. In calls that
+we write ourselves the model is the deployment's name, the version that of `providers.azure.api_version`.
 """
 
 import re
 
-from llm_intercept.providers import endpoints
-from llm_intercept.providers.base import Provider
+from llm_intercept.providers import endpoints, servings
+from llm_intercept.providers.base import Provider, Serving
 from llm_intercept.providers.credentials import Header
 
 # `stream_options` came with 2024-09-01-preview; older versions refuse the whole request for it
 _ASKS_USAGE = re.compile(r"(?:^|&)api-version=(?:2024-(?:09|1[0-2])|202[5-9]|20[3-9]\d|v1|preview|latest)")
 _DEPLOYMENT = r"/+openai/deployments/(?P<model>[^/]+)(?:/extensions)?"
+
+_VERSION = "2024-10-21"  # the newest that is no preview; what came later is in the v1 API
+
+
+def _serves(version: str) -> tuple[Serving, ...]:
+    query = f"api-version={servings.quoted(version)}"
+
+    def deployed(dialect: str, operation: str, rest: str) -> Serving:
+        def path(model: str, stream: bool) -> str:
+            return f"/openai/deployments/{servings.quoted(model)}/{rest}?{query}"
+
+        return Serving(dialect, operation, path, models=re.compile("^(?!claude)"))
+
+    return (
+        servings.messages("/anthropic/v1", re.compile("^claude")),
+        deployed("openai_chat", "chat", "chat/completions"),
+        servings.responses("/openai/v1"),
+        deployed("openai_completions", "completions", "completions"),
+        deployed("openai_embeddings", "embeddings", "embeddings"),
+    )
+
 
 PROVIDER = Provider(
     name="azure",
@@ -48,4 +70,6 @@ PROVIDER = Provider(
     price_provider="azure",
     env="AZURE_OPENAI_API_KEY",
     bare="/openai",
+    serves=_serves(_VERSION),
+    serves_version=_serves,
 )

@@ -76,6 +76,33 @@ class Endpoint:
     inject_query: re.Pattern[str] | None = None  # only where this is found in the query (API versions)
 
 
+GENERATION = frozenset(
+    ("chat", "responses", "messages", "generate", "converse", "invoke", "completions", "complete")
+)
+"""Operations that ask a model for text: any of them can be answered by any other, translated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """One way of calling a provider ourselves: `path(model, stream)` is the request target with its query.
+
+    `envelope` names how the body differs from the dialect's own ("bedrock", "vertex": Anthropic's without
+    `model` and `stream`, with `anthropic_version`). `models` limits it to ids in which it is found.
+    """
+
+    dialect: str
+    operation: str
+    path: Callable[[str, bool], str]
+    envelope: str = ""
+    models: re.Pattern[str] | None = None
+
+    def answers(self, dialect: str, operation: str) -> bool:
+        """Whether a client's operation can end here; only text and vectors can change their dialect."""
+        if operation in GENERATION:
+            return self.operation in GENERATION
+        return operation == self.operation and (operation == "embeddings" or dialect == self.dialect)
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A destination for LLM traffic.
@@ -105,3 +132,22 @@ class Provider:
     """(path, client headers) -> host for base-URL clients: regions and locations are in path or signature."""
     bare: str = ""
     """Path prefix of the API, for base-URL clients that leave it out: `/v1` before `/chat/completions`."""
+    serves: tuple[Serving, ...] = ()
+    """How it is called when we write the request ourselves, in order of preference."""
+    serves_version: Callable[[str], tuple[Serving, ...]] | None = None
+    """`serves` for another version of the API (Azure's `api-version`)."""
+    vendor_models: bool = False
+    """Its own model ids contain slashes: `vendor/model` names no provider of ours there."""
+    base_for: Callable[[str | None, SecretStr | None], str | None] | None = None
+    """(stored base URL, secret) -> base URL of calls that we write ourselves; ConfigError if that is open."""
+
+    def serving(self, dialect: str, operation: str, model: str = "") -> Serving | None:
+        """How a client's call is made here: in its own dialect if that is served, else the preferred one."""
+        fitting = [
+            s
+            for s in self.serves
+            if s.answers(dialect, operation) and (s.models is None or s.models.search(model))
+        ]
+        same = [s for s in fitting if s.dialect == dialect]
+        exact = (s for s in same if s.operation == operation)
+        return next(exact, None) or next(iter(same or fitting), None)

@@ -27,8 +27,8 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy import sigv4
-from llm_intercept.providers import endpoints, regions
-from llm_intercept.providers.base import Endpoint, Outgoing, Provider
+from llm_intercept.providers import endpoints, regions, servings
+from llm_intercept.providers.base import Endpoint, Outgoing, Provider, Serving
 from llm_intercept.providers.credentials import CREDENTIAL_HEADERS, drop_signature, place
 
 DEFAULT_REGION = "us-east-1"
@@ -144,6 +144,30 @@ def host_for(path: str, headers: Mapping[str, str]) -> str | None:
     return f"bedrock-runtime.{region}.amazonaws.com"
 
 
+def base_for(base_url: str | None, secret: SecretStr | None) -> str | None:
+    """A stored key pair can say its region; without one the request or the default decides."""
+    keys = read_keys(secret) if secret is not None and base_url is None else None
+    return f"https://bedrock-runtime.{keys.region}.amazonaws.com" if keys and keys.region else base_url
+
+
+def _converse(model: str, stream: bool) -> str:
+    return f"/model/{servings.quoted(model)}/converse{'-stream' if stream else ''}"
+
+
+def _invoke(model: str, stream: bool) -> str:
+    return f"/model/{servings.quoted(model)}/invoke{'-with-response-stream' if stream else ''}"
+
+
+NATIVE_SERVES = (
+    Serving("bedrock_converse", "converse", _converse),
+    Serving("bedrock_invoke", "invoke", _invoke),
+)
+SERVES = (
+    *NATIVE_SERVES,
+    Serving("anthropic", "messages", _invoke, "bedrock", re.compile(r"anthropic\.claude|^claude")),
+    servings.chat("/openai/v1", re.compile(r"(?:^|\.)openai\.")),
+)
+
 ENDPOINTS = (
     Endpoint(re.compile(rf"{_MODEL}/converse-stream"), "converse", "bedrock_converse", "path"),
     Endpoint(re.compile(rf"{_MODEL}/converse"), "converse", "bedrock_converse"),
@@ -171,4 +195,6 @@ PROVIDER = Provider(
     price_provider="aws",
     env="AWS_BEARER_TOKEN_BEDROCK",
     host_for=host_for,
+    serves=SERVES,
+    base_for=base_for,
 )

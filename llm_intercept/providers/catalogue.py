@@ -8,8 +8,8 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 
 from llm_intercept.errors import ConfigError
-from llm_intercept.providers import anthropic, endpoints, hosts
-from llm_intercept.providers.base import Endpoint, Provider
+from llm_intercept.providers import anthropic, endpoints, hosts, servings
+from llm_intercept.providers.base import Endpoint, Provider, Serving
 from llm_intercept.providers.credentials import bearer
 from llm_intercept.settings import ProviderSettings
 
@@ -96,7 +96,14 @@ def _changed(provider: Provider, given: ProviderSettings) -> Provider:
         env=given.key_env or provider.env,
         price_provider=given.price_provider or provider.price_provider,
         key_optional=given.key_optional or provider.key_optional,
+        serves=_versioned(provider, given.api_version) if given.api_version else provider.serves,
     )
+
+
+def _versioned(provider: Provider, version: str) -> tuple[Serving, ...]:
+    if provider.serves_version is None:
+        raise ConfigError(f"providers.{provider.name}.api_version: {provider.title} has no such versions")
+    return provider.serves_version(version)
 
 
 def _new(name: str, given: ProviderSettings) -> Provider:
@@ -124,7 +131,18 @@ def _new(name: str, given: ProviderSettings) -> Provider:
         key_optional=given.key_optional,
         # with a base URL like https://host/v2 the operator has said what stands before the paths
         bare="" if path else "/v1",
+        serves=_serves(given.dialect, path),
+        # relays and local servers name models as they like
+        vendor_models=given.dialect == "openai",
     )
+
+
+def _serves(dialect: str, base_path: str) -> tuple[Serving, ...]:
+    """Base URLs of Anthropic's API stop before `/v1` by custom; a `/v1` in both counts once."""
+    if dialect == "anthropic":
+        return (servings.messages("/v1"), servings.count_tokens("/v1"))
+    bare = "" if base_path else "/v1"
+    return (servings.chat(bare), servings.embeddings(bare))
 
 
 def _hosts(name: str, given: ProviderSettings) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ POST /v1/tokenize                        other        observe
 
 import re
 
-from llm_intercept.providers import endpoints
+from llm_intercept.providers import endpoints, servings
 from llm_intercept.providers.base import Endpoint, Provider
 from llm_intercept.providers.credentials import bearer
 
@@ -35,4 +35,9 @@ PROVIDER = Provider(
     price_provider="cohere",
     env="COHERE_API_KEY",
     bare="/v2",
+    serves=(
+        servings.chat("/compatibility/v1"),
+        servings.fixed("cohere", "embeddings", "/v2/embed"),
+        servings.embeddings("/compatibility/v1"),
+    ),
 )

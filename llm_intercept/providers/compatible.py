@@ -9,8 +9,8 @@ from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
-from llm_intercept.providers import endpoints
-from llm_intercept.providers.base import Endpoint, Provider
+from llm_intercept.providers import endpoints, servings
+from llm_intercept.providers.base import Endpoint, Provider, Serving
 from llm_intercept.providers.credentials import bearer
 
 
@@ -41,6 +41,9 @@ class Row(BaseModel):
     key_optional: bool = False
     not_inference: tuple[str, ...] = ()
     extra: tuple[_Extra, ...] = ()
+    serves: tuple[str, ...] = ("openai_chat",)
+    messages: str = ""
+    vendor_models: bool = False
     examples: tuple[str, ...]
 
     def provider(self) -> Provider:
@@ -57,7 +60,12 @@ class Row(BaseModel):
             env=self.env,
             key_optional=self.key_optional,
             bare=self.bare,
+            serves=tuple(self._serving(dialect) for dialect in self.serves),
+            vendor_models=self.vendor_models,
         )
+
+    def _serving(self, dialect: str) -> Serving:
+        return servings.BY_DIALECT[dialect](self.messages if dialect == "anthropic" else self.bare)
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         return (

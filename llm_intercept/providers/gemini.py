@@ -22,7 +22,7 @@ import re
 
 from pydantic import SecretStr
 
-from llm_intercept.providers import endpoints
+from llm_intercept.providers import endpoints, servings
 from llm_intercept.providers.base import Endpoint, Outgoing, Provider
 from llm_intercept.providers.credentials import bearer, google
 
@@ -64,6 +64,12 @@ ENDPOINTS = (
     *endpoints.openai(rf"{VERSION}/openai", inject=True),
 )
 
+SERVES = (
+    *servings.gemini("/v1beta"),
+    servings.chat("/v1beta/openai"),
+    servings.embeddings("/v1beta/openai"),
+)
+
 PROVIDER = Provider(
     name="gemini",
     title="Google Gemini",
@@ -75,4 +81,5 @@ PROVIDER = Provider(
     price_provider="google",
     env="GEMINI_API_KEY",
     bare="/v1beta",
+    serves=SERVES,
 )

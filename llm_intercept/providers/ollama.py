@@ -13,7 +13,7 @@ POST /api/pull              other       observe
 
 import re
 
-from llm_intercept.providers import endpoints
+from llm_intercept.providers import endpoints, servings
 from llm_intercept.providers.base import Endpoint, Provider
 from llm_intercept.providers.credentials import bearer
 
@@ -24,6 +24,8 @@ NATIVE = (
     Endpoint(re.compile(r"/api/(?:embed|embeddings)"), "embeddings", "ollama"),
     Endpoint(re.compile(r"/api/(?:tags|ps|show|version)"), "models", "observe", methods=("GET", "POST")),
 )
+
+SERVES = (servings.fixed("ollama", "chat", "/api/chat"), servings.fixed("ollama", "embeddings", "/api/embed"))
 
 PROVIDER = Provider(
     name="ollama",
@@ -37,4 +39,7 @@ PROVIDER = Provider(
     env="OLLAMA_API_KEY",
     key_optional=True,
     bare="/v1",
+    # not its newer Anthropic and responses paths: older servers lack them, and a translation needs neither
+    serves=(*SERVES, servings.chat("/v1"), servings.embeddings("/v1")),
+    vendor_models=True,
 )

@@ -21,9 +21,12 @@ POST /v1/fine_tuning/jobs        other        observe
 
 import re
 
-from llm_intercept.providers import endpoints
+from llm_intercept.providers import endpoints, servings
 from llm_intercept.providers.base import Provider
 from llm_intercept.providers.credentials import bearer
+
+_RESPONSES_ONLY = re.compile(r"codex|-pro(?:-\d{4}|$)|deep-research|computer-use")
+"""Models that chat completions do not offer."""
 
 PROVIDER = Provider(
     name="openai",
@@ -39,4 +42,11 @@ PROVIDER = Provider(
     price_provider="openai",
     env="OPENAI_API_KEY",
     bare="/v1",
+    serves=(
+        servings.responses("/v1", _RESPONSES_ONLY),
+        servings.chat("/v1"),
+        servings.responses("/v1"),
+        servings.completions("/v1"),
+        servings.embeddings("/v1"),
+    ),
 )

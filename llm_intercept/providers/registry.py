@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from pydantic import SecretStr
+
 from llm_intercept.providers import catalogue, endpoints, hosts, paths
 from llm_intercept.providers.base import Endpoint, Provider
 from llm_intercept.settings import ProviderSettings
@@ -36,6 +38,7 @@ class Registry:
             for name, given in overrides.items()
             if given.base_url is not None
         }
+        self._base_urls = {name: given.base_url for name, given in overrides.items() if given.base_url}
         self._own_bases = {
             name: hosts.split(provider.base_url, name)
             for name, provider in self.providers.items()
@@ -139,6 +142,13 @@ class Registry:
     def covered(self, host: str) -> bool:
         """Whether our root may sign for a host; a provider's host that it may not stays a blind tunnel."""
         return hosts.permits(self._permitted, hosts.normal(host))
+
+    def base_for(self, provider: Provider, base_url: str | None, secret: SecretStr | None) -> str | None:
+        """The `credential_base_url` of `upstream` for a path of `Provider.serving`: what is stored or set,
+        completed by what the provider reads from the secret. ConfigError says what is missing.
+        """
+        known = base_url or self._base_urls.get(provider.name)
+        return known if provider.base_for is None else provider.base_for(known, secret)
 
     def upstream(
         self,

@@ -14,7 +14,17 @@
 It has no host of its own; whoever starts it passes its address. A key is neither needed nor looked at.
 """
 
-from llm_intercept.providers import anthropic, azure, bedrock, cohere, endpoints, gemini, ollama, vertex
+from llm_intercept.providers import (
+    anthropic,
+    azure,
+    bedrock,
+    cohere,
+    endpoints,
+    gemini,
+    ollama,
+    servings,
+    vertex,
+)
 from llm_intercept.providers.base import Provider
 from llm_intercept.providers.credentials import bearer
 
@@ -39,4 +49,17 @@ PROVIDER = Provider(
     simulated=True,
     model_prefix="sim/",
     bare="/v1",
+    serves=(
+        servings.chat("/v1"),
+        servings.responses("/v1"),
+        servings.completions("/v1"),
+        *anthropic.PROVIDER.serves,
+        *servings.gemini("/v1beta"),
+        *bedrock.NATIVE_SERVES,
+        *ollama.SERVES,
+        servings.fixed("cohere", "chat", "/v2/chat"),
+        servings.embeddings("/v1"),
+        servings.fixed("cohere", "embeddings", "/v2/embed"),
+    ),
+    vendor_models=True,
 )

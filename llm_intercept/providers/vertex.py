@@ -2,6 +2,11 @@
 
 In the examples, @ stands for /v1/projects/p/locations/us-east5.
 
+Calls that we write ourselves need project and location. They stand in the key's base URL,
+`https://us-east5-aiplatform.googleapis.com/v1/projects/P/locations/us-east5`; without one, the JSON of a
+service account says the project, the host of the base URL the location, and `global` is the default. API
+keys of Google's express mode need neither.
+
     POST @/publishers/google/models/gemini-2.5-flash:generateContent          generate      gemini
     POST @/publishers/google/models/gemini-2.5-pro:streamGenerateContent      generate      gemini
     POST @/publishers/google/models/gemini-2.5-pro:countTokens                count_tokens  gemini
@@ -33,8 +38,8 @@ import orjson
 from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError
-from llm_intercept.providers import endpoints, regions
-from llm_intercept.providers.base import Endpoint, Outgoing, Provider
+from llm_intercept.providers import endpoints, regions, servings
+from llm_intercept.providers.base import Endpoint, Outgoing, Provider, Serving
 from llm_intercept.providers.credentials import bearer, drop_query, place
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -42,6 +47,12 @@ _RENEW_BEFORE = 300.0
 _LIFETIME = 3600.0
 _REMEMBERED = 64
 _PROJECT = r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?"
+_API_KEYS = ("AIza", "AQ.")
+_ROOT = "https://aiplatform.googleapis.com"
+_LOCATED = re.compile(r"(https?://[^/]+)(?:/(v1|v1beta1))?(/projects/[^/]+/locations/[^/]+)/?")
+_REGIONAL = re.compile(
+    r"https?://(?:([a-z0-9-]+)-aiplatform|aiplatform\.(us|eu)\.rep)\.googleapis\.com(?:[:/].*)?"
+)
 _LOCATION = re.compile(r"/v1(?:beta1)?/projects/[^/]+/locations/([a-z0-9-]+)/")
 
 
@@ -60,7 +71,7 @@ class Credential:
         text = secret.get_secret_value().strip()
         if text.startswith("{"):
             bearer(request, self._token(text, now), now)
-        elif text.startswith(("AIza", "AQ.")):
+        elif text.startswith(_API_KEYS):
             place(request, "x-goog-api-key", text)
         else:
             bearer(request, SecretStr(text), now)
@@ -101,6 +112,34 @@ def host_for(path: str, headers: Mapping[str, str]) -> str | None:
     return f"{location}-aiplatform.googleapis.com"
 
 
+def base_for(base_url: str | None, secret: SecretStr | None) -> str | None:
+    """With project and location, which our paths leave out."""
+    if found := _LOCATED.fullmatch(base_url or ""):
+        return f"{found[1]}/{found[2] or 'v1'}{found[3]}"
+    root = (base_url or _ROOT).rstrip("/").removesuffix("/v1")
+    text = secret.get_secret_value().strip() if secret is not None else ""
+    if text.startswith(_API_KEYS):
+        return f"{root}/v1"
+    regional = _REGIONAL.fullmatch(root)
+    location = (regional[1] or regional[2]) if regional else "global"
+    return f"{root}/v1/projects/{_project(text)}/locations/{location}"
+
+
+def _project(account: str) -> str:
+    """The project of a service account."""
+    try:
+        given: object = orjson.loads(account)
+    except orjson.JSONDecodeError:
+        given = None
+    project = given.get("project_id") if isinstance(given, dict) else None
+    if not isinstance(project, str) or not project:
+        raise ConfigError(
+            "the vertex credential does not say its project: store it with --base-url "
+            "https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION"
+        )
+    return project
+
+
 def _of(
     publisher: str, model: str, verb: str, operation: str, dialect: str, stream: str = "never"
 ) -> Endpoint:
@@ -138,6 +177,31 @@ ENDPOINTS = (
     Endpoint(re.compile(r"/ws/google\.cloud\.aiplatform\..+"), "realtime", "gemini", "path", ("GET",)),
 )
 
+
+def _google(verb: str, model: str) -> str:
+    return f"/publishers/google/models/{servings.quoted(model.rpartition('/')[2])}:{verb}"
+
+
+def _generate(model: str, stream: bool) -> str:
+    return _google("streamGenerateContent?alt=sse" if stream else "generateContent", model)
+
+
+def _claude(model: str, stream: bool) -> str:
+    verb = "streamRawPredict" if stream else "rawPredict"
+    return f"/publishers/anthropic/models/{servings.quoted(model.rpartition('/')[2])}:{verb}"
+
+
+_IS_CLAUDE = re.compile(r"^(?:publishers/anthropic/models/|anthropic/)?claude")
+_IS_GEMINI = re.compile(r"^(?:publishers/google/models/)?(?!claude)[^/]*$")
+
+SERVES = (
+    Serving("gemini", "generate", _generate, models=_IS_GEMINI),
+    Serving("gemini", "count_tokens", lambda model, stream: _google("countTokens", model), models=_IS_GEMINI),
+    Serving("anthropic", "messages", _claude, "vertex", _IS_CLAUDE),
+    # the models of other publishers, and Gemini by its full name
+    servings.chat("/endpoints/openapi", re.compile(r"^(?!publishers/|anthropic/)[^/]+/")),
+)
+
 PROVIDER = Provider(
     name="vertex",
     title="Google Vertex AI",
@@ -149,4 +213,7 @@ PROVIDER = Provider(
     ca_names=regions.vertex_hosts(),
     price_provider="google",
     host_for=host_for,
+    serves=SERVES,
+    vendor_models=True,
+    base_for=base_for,
 )
