@@ -8,7 +8,7 @@ CHAT = {
 }
 CHAT_STREAM = {**CHAT, "stream": True}
 CHAT_STREAM_ASKED = {**CHAT_STREAM, "stream_options": {"include_usage": True}}
-MESSAGES = {"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": CHAT["messages"]}
+MESSAGES = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": CHAT["messages"]}
 MESSAGES_STREAM = {**MESSAGES, "stream": True}
 WORDS = ("Once", " upon", " a", " time", " there", " was", " a", " lighthouse", " by", " the", " sea")
 
@@ -70,7 +70,7 @@ def message_start() -> bytes:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": "claude-sonnet-4-5-20250929",
+        "model": "claude-sonnet-5",
         "content": [],
         "stop_reason": None,
         "usage": {"input_tokens": 20, "cache_read_input_tokens": 5, "output_tokens": 1},

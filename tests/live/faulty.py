@@ -1,0 +1,108 @@
+"""`llm-intercept` with bugs: a script that is started in its place and takes the same arguments.
+
+A call asks for its bug by the header `x-fault`. `Route.request` raises in place of what that hook
+does, `Route.request late` after it; both under the guard that the hook is wrapped in. Other parts
+fail where they meet the word that stands in `MARKS`.
+"""
+
+import errno
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from addons import authenticate, identify, portal, record, route, sockets, translate, tunnel
+from llm_intercept import gateway, ledger
+from llm_intercept.cli import main
+from llm_intercept.store import bodies, journal
+from llm_intercept.wire import tap
+from llm_intercept.wire.dialects import openai_chat
+
+GATES = (
+    (tunnel.TunnelGate, "http_connect"),
+    (identify.Identify, "requestheaders"),
+    (portal.Portal, "requestheaders"),
+    (authenticate.Authenticate, "requestheaders"),
+    (authenticate.Authenticate, "request"),
+    (route.Route, "requestheaders"),
+    (route.Route, "request"),
+    (translate.Translate, "requestheaders"),
+    (translate.Translate, "request"),
+)
+OBSERVERS = (
+    (translate.Translate, "responseheaders"),
+    (record.Record, "requestheaders"),
+    (record.Record, "request"),
+    (record.Record, "response"),
+    (record.Record, "error"),
+    (sockets.Sockets, "websocket_start"),
+    (sockets.Sockets, "websocket_message"),
+    (sockets.Sockets, "websocket_end"),
+)
+
+
+class Injected(Exception):
+    """No type that anybody expects."""
+
+
+def spoil(addon: type, hook: str) -> None:
+    """Puts the bug inside the guard's own closure."""
+    guarded = getattr(addon, hook)
+    [cell] = [
+        c for n, c in zip(guarded.__code__.co_freevars, guarded.__closure__, strict=True) if n == "hook"
+    ]
+    inner = cell.cell_contents
+    name = f"{addon.__name__}.{hook}"
+
+    @functools.wraps(inner)
+    def faulty(self: Any, flow: Any) -> Any:
+        fault = flow.request.headers.get("x-fault", "")
+        if fault == name:
+            raise Injected(name)
+        result = inner(self, flow)
+        if fault == f"{name} late":
+            raise Injected(name)
+        return result
+
+    cell.cell_contents = faulty
+
+
+async def _fail() -> None:
+    raise Injected("an awaited part")
+
+
+def start_local(_: gateway.Gateway, provider: str) -> Any:
+    return _fail() if provider == "sim" else None
+
+
+def fail_on(owner: Any, name: str, is_meant: Callable[..., bool], error: Exception) -> None:
+    inner = getattr(owner, name)
+
+    @functools.wraps(inner)
+    def faulty(*args: Any, **more: Any) -> Any:
+        if is_meant(*args):
+            raise error
+        return inner(*args, **more)
+
+    setattr(owner, name, faulty)
+
+
+def spoil_parts() -> None:
+    no_space = OSError(errno.ENOSPC, "No space left on device")
+    fail_on(tap.Tap, "feed", lambda self, chunk, now: b"fault-tap" in chunk, Injected("tap"))
+    fail_on(openai_chat, "read_event", lambda r, e, p: "fault-dialect" in str(p), Injected("dialect"))
+    fail_on(openai_chat, "read_request", lambda body: b"fault-read" in body, Injected("read"))
+    fail_on(journal.Journal, "_append", lambda self, ids, lines: b"fault-journal" in lines, no_space)
+    fail_on(ledger.Ledger, "row", lambda self, exchange: exchange.model == "fault-ledger", Injected("ledger"))
+    fail_on(bodies, "_packed", lambda body, capture: b"fault-bodies" in body.content, Injected("bodies"))
+
+
+if __name__ == "__main__":
+    for addon, hook in GATES + OBSERVERS:
+        spoil(addon, hook)
+    gateway.Gateway.start_local = start_local  # type: ignore[method-assign]
+    spoil_parts()
+    sys.exit(main())
