@@ -34,14 +34,20 @@ LAST_RESORT = Reply(
 type Hook = Callable[[Any, http.HTTPFlow], Any]
 
 
+def answer(flow: http.HTTPFlow, reply: Reply) -> None:
+    """mitmproxy cannot send an answer of ours while it streams the request: it would hang."""
+    flow.request.stream = False
+    flow.response = to_response(reply)
+
+
 def refuse(exchanges: Exchanges, flow: http.HTTPFlow, refusal: Refusal) -> None:
     """Answers the client in its provider's error format; the upstream sees nothing."""
     exchange = exchanges.get(flow)
     if exchange is None:
-        flow.response = to_response(LAST_RESORT)
+        answer(flow, LAST_RESORT)
         return
     exchange.refusal = refusal
-    flow.response = to_response(exchanges.gateway.refusal_reply(exchange, refusal))
+    answer(flow, exchanges.gateway.refusal_reply(exchange, refusal))
 
 
 def _close(exchanges: Exchanges, flow: http.HTTPFlow, hook: str) -> None:
@@ -50,7 +56,7 @@ def _close(exchanges: Exchanges, flow: http.HTTPFlow, hook: str) -> None:
         refuse(exchanges, flow, FAULT)
     except Exception:
         logger.exception("the refusal failed as well")
-        flow.response = to_response(LAST_RESORT)
+        answer(flow, LAST_RESORT)
 
 
 def _spent(exchanges: Exchanges, flow: http.HTTPFlow, started: float) -> None:

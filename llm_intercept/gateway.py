@@ -15,7 +15,7 @@ from llm_intercept.errors import Refusal, Reply
 from llm_intercept.exchange import Exchange
 from llm_intercept.home import Home
 from llm_intercept.identifiers import RowIds, new_request_id
-from llm_intercept.ledger import Ledger, captured, identity, intent
+from llm_intercept.ledger import Ledger, captured, intent, outline
 from llm_intercept.logs import Logs
 from llm_intercept.metrics import Metrics
 from llm_intercept.policy.pricing import Pricing
@@ -130,10 +130,18 @@ class Gateway:
         exchange.finished = True
         self._live.pop(exchange.id, None)
         exchange.phases.recorded = self.clock()
-        row = self._row_at_once(exchange)
+        try:
+            row = self._row_at_once(exchange)
+        except Exception as error:
+            exchange.warnings.append(f"the reading stopped: {type(error).__name__}")
+            self._hand_over(exchange, None)
+            raise
+        self._hand_over(exchange, row)
+
+    def _hand_over(self, exchange: Exchange, row: RequestRow | None) -> None:
         self._writer.put(
             row or (lambda: self._late_row(exchange)),
-            fallback=None if row else identity(exchange),
+            fallback=None if row else outline(exchange),
             bodies=None
             if self._capture_mode(exchange) == "none"
             else lambda row: self._bodies(exchange, row),

@@ -124,6 +124,19 @@ def identity(exchange: Exchange) -> RequestRow:
     )
 
 
+def outline(exchange: Exchange) -> RequestRow:
+    """The row of an exchange whose answer cannot be read: how it ended, without numbers."""
+    row = identity(exchange)
+    row.status = exchange.status
+    row.outcome = outcome(exchange, Reading())
+    row.error_message = exchange.error_message
+    row.warnings = _json([*exchange.warnings, "the answer could not be read"])
+    row.tries, row.attempts = exchange.tries, len(exchange.tries)
+    _time(row, exchange, Reading())
+    _settle_tries(row)
+    return row
+
+
 def intent(exchange: Exchange) -> dict[str, object]:
     """What is known before the upstream call: the row that a kill -9 would leave behind."""
     row = identity(exchange)
