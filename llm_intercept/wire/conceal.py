@@ -13,6 +13,8 @@ from llm_intercept.wire.splice import drop_members
 LIMIT = 1024 * 1024  # an event beyond this is not a usage chunk: let it pass as it comes
 
 END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# What nearly every chunk of a live stream is: one event, the member at its end.
+_NULL = b',"usage":null}\n\n'
 # The usual places of the member; everything else goes through the scanner.
 USUAL = re.compile(rb',"usage":null((?:,"obfuscation":"[^"\\]*")?\}(?:\r\n\r\n|\n\n))\Z')
 
@@ -24,6 +26,9 @@ class UsageFilter:
         self._passing = False  # in the middle of an over-long event
 
     def feed(self, chunk: bytes) -> list[bytes]:
+        clear = not (self._rest or self._held or self._passing)
+        if clear and chunk.endswith(_NULL) and chunk.find(b"\n") == len(chunk) - 2 and b"\r" not in chunk:
+            return [chunk[: -len(_NULL)] + b"}\n\n"]
         out: list[bytes] = []
         whole = not self._rest and chunk.endswith(b"\n\n") and chunk.find(b"\n\n") == len(chunk) - 2
         self._rest += chunk  # whatever goes wrong below, nothing is lost

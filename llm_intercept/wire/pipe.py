@@ -36,7 +36,10 @@ class Pipe:
     def __call__(self, chunk: bytes) -> list[bytes]:
         if chunk:
             self._look(chunk)
-        out = self._conceal(chunk) if self._filter else ([chunk] if chunk else [])
+        if self._filter is None:
+            self.size += len(chunk)
+            return [chunk] if chunk else []
+        out = self._conceal(self._filter, chunk)
         for piece in out:
             self.size += len(piece)
         return out
@@ -54,9 +57,7 @@ class Pipe:
             self._tap = None
             self.fault = f"{type(error).__name__}: {error}"
 
-    def _conceal(self, chunk: bytes) -> list[bytes]:
-        held = self._filter
-        assert held is not None
+    def _conceal(self, held: UsageFilter, chunk: bytes) -> list[bytes]:
         try:
             return held.feed(chunk) if chunk else held.close()
         except Exception as error:

@@ -21,6 +21,9 @@ from llm_intercept.wire.usage import Usage
 __all__ = ["Reading", "Tap"]
 
 PARSE_LIMIT = 4 * 1024 * 1024
+# After the first token nothing hurries: chunks are read this many, or about this many bytes, at a time.
+_TOGETHER = 16
+_TOGETHER_BYTES = 32_768
 SUMMARY = (
     *("usage", "usageMetadata", "meta", "model", "modelVersion", "id", "responseId", "error", "type"),
     *("inputTextTokenCount", "prompt_eval_count", "object"),
@@ -53,6 +56,7 @@ class Tap:
         self._decoder = Decoder(content_encoding)
         self._framing: Framing | None = None
         self._whole = False
+        self._waiting: list[bytes] = []
         self._status = status
         self._keep = keep
         self._kept: list[bytes] = []
@@ -65,6 +69,15 @@ class Tap:
 
     def feed(self, chunk: bytes, now: float) -> None:
         """Takes a chunk as it came off the wire, still content-encoded."""
+        if self.reading.first_token:
+            self._waiting.append(chunk)
+            if len(self._waiting) < _TOGETHER and len(chunk) < _TOGETHER_BYTES // _TOGETHER:
+                return
+            chunk = b"".join(self._waiting)
+            self._waiting.clear()
+        self._take(chunk, now)
+
+    def _take(self, chunk: bytes, now: float) -> None:
         if not self._decoder.idle:
             chunk = self._decoder.feed(chunk)
         if not chunk:
@@ -92,6 +105,7 @@ class Tap:
 
     def _finish(self) -> None:
         reading = self.reading
+        self._take(b"".join(self._waiting), 0.0)
         if self._framing is not None:
             self._read(self._framing.close(), 0.0)
             reading.complete = reading.complete or self._framing.complete

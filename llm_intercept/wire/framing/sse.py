@@ -19,6 +19,9 @@ class SSE:
         self._begun = False
 
     def feed(self, chunk: bytes) -> list[Frame]:
+        if self._is_one_event(chunk):
+            self._begun = True
+            return [("", chunk[6:-2])]
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -35,6 +38,16 @@ class SSE:
 
     def close(self) -> list[Frame]:
         return []
+
+    def _is_one_event(self, chunk: bytes) -> bool:
+        """What nearly every chunk of a live stream is: one whole event of one line, and nothing before it."""
+        return (
+            chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - 2 > 6
+            and chunk.endswith(b"\n")
+            and not (self._pieces or self._data or self._event or self._after_cr)
+            and b"\r" not in chunk
+        )
 
     def _hold(self, rest: bytes) -> None:
         if rest and self._held <= LIMIT:
