@@ -27,6 +27,7 @@ class LeanMaster(Master):
         self.addons.add(self._termlog_addon)
         # A check for mitmproxy's developers (it stands under `if __debug__`): a tenth of a call's cost.
         http.MessageData.__post_init__ = _unchecked  # type: ignore[method-assign]
+        http.Headers.get_all = _get_all  # type: ignore[method-assign]
 
     async def run(self) -> None:
         # What is loaded by now stays; a full collection that looks through it stops every stream for 0.1 s.
@@ -37,6 +38,13 @@ class LeanMaster(Master):
 
 def _unchecked(message: http.MessageData) -> None:
     """Takes the fields of a message as they are."""
+
+
+def _get_all(headers: http.Headers, name: str | bytes) -> list[str]:
+    """The same values, in half the time: headers are asked twenty times in a call, once for every chunk."""
+    wanted = (name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")).lower()
+    found = [value for field, value in headers.fields if field.lower() == wanted]
+    return [value.decode("utf-8", "surrogateescape") for value in found]
 
 
 class LeanAddons(AddonManager):
