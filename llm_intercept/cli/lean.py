@@ -27,7 +27,7 @@ class LeanMaster(Master):
         self.addons.add(self._termlog_addon)
         # A check for mitmproxy's developers (it stands under `if __debug__`): a tenth of a call's cost.
         http.MessageData.__post_init__ = _unchecked  # type: ignore[method-assign]
-        http.Headers.get_all = _get_all  # type: ignore[method-assign]
+        http.Headers.get_all = _get_all  # type: ignore[method-assign, assignment]
 
     async def run(self) -> None:
         # What is loaded by now stays; a full collection that looks through it stops every stream for 0.1 s.
