@@ -9,6 +9,7 @@ JSON stays text where it is text on the wire (tool arguments), so that it surviv
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from llm_intercept.wire.usage import Usage
@@ -17,7 +18,7 @@ type Json = Any
 type Extras = Mapping[str, Mapping[str, Json]]
 """dialect name -> members of that dialect's object that the IR has no word for."""
 
-NO_EXTRAS: Extras = {}
+NO_EXTRAS: Extras = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
