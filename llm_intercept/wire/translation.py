@@ -18,7 +18,7 @@ from llm_intercept.wire.fold import fold, unfold
 from llm_intercept.wire.framing import Framing
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
-from llm_intercept.wire.framing.write import Writer
+from llm_intercept.wire.framing.write import FrameWriter
 from llm_intercept.wire.ir import Answer, Event, Failed, Failure, Request
 
 JSON = "application/json"
@@ -54,7 +54,7 @@ class Translation:
     @property
     def content_type(self) -> str:
         """Of a successful answer to the client."""
-        return Writer(self.framing).content_type if self.stream else JSON
+        return FrameWriter(self.framing).content_type if self.stream else JSON
 
     def answer(self, body: bytes, content_type: str) -> bytes:
         """A whole answer of the provider in the client's dialect; a stream if the client wants one."""
@@ -113,7 +113,7 @@ class _Streaming:
 
     def __init__(self, translation: Translation) -> None:
         self._encoder = translation.client.encoder(translation.context)
-        self._writer = Writer(translation.framing)
+        self._writer = FrameWriter(translation.framing)
 
     def feed(self, events: Iterable[Event]) -> bytes:
         return b"".join(self._writer.write(self._encoder.feed(event)) for event in events)

@@ -17,7 +17,7 @@ CONTENT_TYPES = {
 }
 
 
-class Writer:
+class FrameWriter:
     """One stream. `write` gives the bytes of some frames, `end` what the framing itself has at the end."""
 
     def __init__(self, framing: str) -> None:
