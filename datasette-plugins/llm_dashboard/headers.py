@@ -54,7 +54,15 @@ class QuietPolling(logging.Filter):
         return LIVE_PATH not in line and "/-/static" not in line
 
 
+class QuietStart(logging.Filter):
+    """The server's own words on its start: who starts it says where it is."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+
 def quiet_access_log() -> None:
-    log = logging.getLogger("uvicorn.access")
-    if not any(isinstance(known, QuietPolling) for known in log.filters):
-        log.addFilter(QuietPolling())
+    for name, kind in (("uvicorn.access", QuietPolling), ("uvicorn.error", QuietStart)):
+        log = logging.getLogger(name)
+        if not any(isinstance(known, kind) for known in log.filters):
+            log.addFilter(kind())
