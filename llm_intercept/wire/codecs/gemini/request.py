@@ -1,0 +1,102 @@
+"""A whole request. Model and streaming stand in the path, never in the body."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codecs.gemini import config, messages, reasoning, tools
+from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, own, proto, without
+from llm_intercept.wire.ir import Extras, Json, Request
+
+_KNOWN = frozenset(
+    ("model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier")
+)
+_TIERS = frozenset(("flex", "standard", "priority"))
+# Ids, and what only says how the client wants its own answer: nothing of the call is lost without them.
+_NOISE = frozenset(
+    (
+        "metadata",
+        "client_metadata",
+        "include",
+        "store",
+        "stream_options",
+        "safety_identifier",
+        "obfuscation",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "output_config",
+        "keep_alive",
+        "raw",
+        "background",
+    )
+)
+
+
+def decode(body: Mapping[str, Json], model: str, stream: bool) -> Request:
+    source = proto(body)
+    if not isinstance(source.get("contents"), list | dict):
+        raise Untranslatable("contents", "is missing")
+    generation = proto(source.get("generationConfig"))
+    calling = proto(source.get("toolConfig"))
+    tier = source.get("serviceTier")
+    return Request(
+        model=model.removeprefix("models/"),
+        messages=(
+            *messages.decode_system(source.get("systemInstruction")),
+            *messages.decode(source["contents"]),
+        ),
+        tools=tools.decode_tools(source.get("tools")),
+        tool_choice=tools.decode_choice(calling),
+        sampling=config.decode_sampling(generation),
+        reasoning=reasoning.decode(generation.get("thinkingConfig")),
+        format=config.decode_format(generation),
+        stream=stream,
+        service_tier=tier if isinstance(tier, str) else "",
+        extras=_extras(source, generation, calling),
+    )
+
+
+def _extras(source: dict[str, Any], generation: dict[str, Any], calling: dict[str, Any]) -> Extras:
+    members = without(source, _KNOWN)
+    if rest := config.decode_extras(generation):
+        members["generationConfig"] = rest
+    if rest := tools.choice_extras(calling):
+        members["toolConfig"] = rest
+    return kept(members)
+
+
+def encode(request: Request, context: Context) -> Encoded:
+    contents = messages.Contents(context)
+    for message in request.messages:
+        contents.add(message)
+    body: dict[str, Any] = {"contents": contents.finished()}
+    members = {
+        "systemInstruction": {"parts": contents.system} if contents.system else None,
+        "tools": tools.encode_tools(request, context),
+        "toolConfig": tools.encode_config(request, context),
+        "generationConfig": config.encode_config(request, context),
+        "serviceTier": _tier(request, context),
+    }
+    body.update((name, value) for name, value in members.items() if value)
+    body.update(without(own(request.extras), frozenset(("generationConfig", "toolConfig"))))
+    _report(request, context)
+    return Encoded(body, model_in_path=True)
+
+
+def _tier(request: Request, context: Context) -> str:
+    tier = request.service_tier.lower()
+    if tier and tier not in _TIERS and tier not in ("auto", "default", "standard_only"):
+        context.warn(f"service_tier: {request.service_tier} is not known to Gemini")
+    return request.service_tier if tier in _TIERS else ""
+
+
+def _report(request: Request, context: Context) -> None:
+    """What of the request has no place at Google's."""
+    if request.verbosity is not None:
+        context.warn("verbosity: not known to Gemini")
+    for dialect, members in request.extras.items():
+        if dialect == NAME:
+            continue
+        for name, value in members.items():
+            if value is not None and name not in _NOISE:
+                context.warn(f"{name}: not known to Gemini")
