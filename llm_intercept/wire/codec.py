@@ -42,6 +42,7 @@ class Target:
     images: bool = True
     structured: bool | None = None
     json_schema: bool = False
+    short_tool_ids: bool = False  # takes no tool ids but nine letters and digits (Mistral)
 
 
 @dataclass(slots=True)
