@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
 import click
 
+from llm_intercept import config
+from llm_intercept.cli.ports import claim
+from llm_intercept.home import Home
 from llm_intercept.resources import addons_root
 
 
@@ -28,7 +32,12 @@ def proxy(host: str | None, port: int | None) -> None:
     stock mitmproxy: mitmdump -s "$(llm-intercept addons)".
     """
     given = {"host": host, "port": port}
-    sys.exit(asyncio.run(serve({name: value for name, value in given.items() if value is not None})))
+    overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    home = Home.find(os.environ)
+    home.ensure()
+    settings = config.load(home, os.environ, overrides).settings
+    claim(settings.host, settings.port, "--port")
+    sys.exit(asyncio.run(serve(overrides)))
 
 
 async def serve(overrides: dict[str, object]) -> int:

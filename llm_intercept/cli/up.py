@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from llm_intercept import config
+from llm_intercept.cli.ports import claim
 from llm_intercept.errors import InterceptError
 from llm_intercept.home import Home
 from llm_intercept.settings import Settings
@@ -53,6 +54,9 @@ def up(host: str | None, port: int | None, dashboard_port: int | None, no_dashbo
     home = Home.find(os.environ)
     home.ensure()
     settings = config.load(home, os.environ, overrides).settings
+    claim(settings.host, settings.port, "--port")
+    if not no_dashboard:
+        claim(settings.dashboard.host, settings.dashboard.port, "--dashboard-port")
     there = {"LLM_INTERCEPT_DASHBOARD__PORT": str(settings.dashboard.port)}
     supervisor = Supervisor([Part("proxy", _proxy_command(settings), there)])
     if not no_dashboard:
