@@ -1,0 +1,94 @@
+"""Tools for Anthropic. Those that another provider runs itself cannot be had here."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llm_intercept.wire.codec import Context
+from llm_intercept.wire.codecs.anthropic.members import NAME, complete
+from llm_intercept.wire.ir import Json, Message, OpaqueTool, Request, Tool, ToolCall, ToolChoice
+
+FREE_TEXT = {
+    "type": "object",
+    "properties": {"input": {"type": "string", "description": "The tool's whole input, as text."}},
+    "required": ["input"],
+}
+_COMBINED = ("anyOf", "oneOf", "allOf")
+_TYPES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
+
+
+def tools(request: Request, context: Context) -> list[dict[str, Any]]:
+    native = NAME in request.extras
+    return [t for tool in request.tools if (t := _tool(tool, native, context)) is not None]
+
+
+def _tool(tool: Tool | OpaqueTool, native: bool, context: Context) -> dict[str, Any] | None:
+    if isinstance(tool, OpaqueTool):
+        if tool.dialect == NAME:
+            return dict(tool.raw)
+        context.warn(f"tools: {tool.kind} is run by another provider ({tool.dialect}); left out")
+        return None
+    new: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        new["description"] = tool.description
+    new["input_schema"] = tool.schema if native else _schema(tool, context)
+    if tool.strict is not None and (native or _takes_strict(tool.strict, context)):
+        new["strict"] = tool.strict
+    return complete(new, tool.cache, tool.extras)
+
+
+def _takes_strict(strict: bool, context: Context) -> bool:
+    if strict and not context.target.structured:
+        context.warn("tools.strict: this model does not promise to keep to a schema; left out")
+    return strict and bool(context.target.structured)
+
+
+def _schema(tool: Tool, context: Context) -> Mapping[str, Json]:
+    """An object's schema; free text is put into an object of one string."""
+    if tool.schema is None:
+        context.warn(f"tools: {tool.name} takes free text; it became a function with one string, `input`")
+        return FREE_TEXT
+    schema = tool.schema
+    if any(name in schema for name in _COMBINED):
+        schema = _merged(schema, tool.name, context)
+    return schema if schema.get("type") == "object" else {**schema, "type": "object"}
+
+
+def _merged(schema: Mapping[str, Json], name: str, context: Context) -> dict[str, Json]:
+    """Anthropic refuses alternatives at the root: their properties are offered together."""
+    context.warn(f"tools: alternatives at the root of the schema of {name} were merged")
+    properties: dict[str, Json] = {}
+    required: list[Json] = list(schema.get("required") or [])
+    for word in _COMBINED:
+        for one in schema.get(word) or []:
+            if isinstance(one, dict):
+                properties.update(one.get("properties") or {})
+                required += (one.get("required") or []) if word == "allOf" else []
+    properties.update(schema.get("properties") or {})
+    rest = {key: value for key, value in schema.items() if key not in (*_COMBINED, "required")}
+    new = {**rest, "type": "object", "properties": properties}
+    return {**new, "required": list(dict.fromkeys(required))} if required else new
+
+
+def remembered(messages: Iterable[Message], context: Context) -> list[dict[str, Any]]:
+    """Anthropic refuses calls in the history of a request without tools."""
+    calls = (part for message in messages for part in message.parts if isinstance(part, ToolCall))
+    names = dict.fromkeys(call.name for call in calls)
+    if names:
+        context.warn("tools: none given, but called in the history; declared again, not to be called")
+    return [{"name": name, "input_schema": {"type": "object"}} for name in names]
+
+
+def choice(request: Request, thinks: bool, context: Context) -> dict[str, Any] | None:
+    """`tool_choice`, for a request that has tools."""
+    wanted = request.tool_choice
+    if wanted is None:
+        return None
+    if thinks and wanted.mode in ("required", "named"):
+        context.warn("tool_choice: a call cannot be forced while the model thinks; auto instead")
+        wanted = ToolChoice("auto", parallel=wanted.parallel)
+    new: dict[str, Any] = {"type": _TYPES[wanted.mode]}
+    if wanted.mode == "named":
+        new["name"] = wanted.name
+    if wanted.parallel is not None and wanted.mode != "none":
+        new["disable_parallel_tool_use"] = not wanted.parallel
+    return new
