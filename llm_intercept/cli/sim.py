@@ -76,8 +76,8 @@ def _settings(given: dict[str, float | int | None]) -> SimSettings:
 
 
 async def _serve(settings: SimSettings, host: str, port: int, as_json: bool) -> None:
-    from llm_intercept.sim import start
     from llm_intercept.sim.fate import MODELS
+    from llm_intercept.sim.running import start
 
     try:
         running = await start(settings, host, port)

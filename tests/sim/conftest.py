@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from llm_intercept.settings import SimSettings
-from llm_intercept.sim import Running, start
+from llm_intercept.sim.running import Running, start
 
 FAST = {"latency_ms": 0, "tokens_per_second": 0, "seed": 7}
 

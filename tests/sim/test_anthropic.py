@@ -6,7 +6,7 @@ import anthropic
 import pytest
 from anthropic import Anthropic
 
-from llm_intercept.sim import Running
+from llm_intercept.sim.running import Running
 from llm_intercept.sim.tokens import count, weigh_messages
 
 MESSAGES = [{"role": "user", "content": "Say something extraordinary"}]

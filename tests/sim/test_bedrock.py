@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from llm_intercept.sim import Running
+from llm_intercept.sim.running import Running
 from llm_intercept.sim.tokens import count, weigh_messages
 
 TEXT = "Say something extraordinary"

@@ -8,7 +8,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from llm_intercept.sim import Running
+from llm_intercept.sim.running import Running
 from llm_intercept.sim.tokens import count, weigh_messages
 
 TEXT = "Say something extraordinary"

@@ -7,7 +7,7 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionToolParam
 
-from llm_intercept.sim import Running
+from llm_intercept.sim.running import Running
 from llm_intercept.sim.tokens import count, weigh_messages
 
 MESSAGES = [

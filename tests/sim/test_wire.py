@@ -15,7 +15,7 @@ import pytest
 import zstandard
 from yarl import URL
 
-from llm_intercept.sim import Running
+from llm_intercept.sim.running import Running
 from llm_intercept.sim.tokens import count
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello there"}]}
