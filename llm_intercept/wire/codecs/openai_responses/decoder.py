@@ -205,7 +205,11 @@ class StreamDecoder:
 
     def _message_done(self, opened: _Open, item: Raw) -> Events:
         found: Events = []
-        for place, raw in enumerate(objects(item.get("content"))):
+        contents = objects(item.get("content"))
+        # vLLM, and Bedrock with it, counts the reasoning before the message among the message's contents.
+        streamed_places = sorted(opened.parts)
+        places = streamed_places if len(streamed_places) == len(contents) else range(len(contents))
+        for place, raw in zip(places, contents, strict=True):
             refusal = raw.get("type") == "refusal"
             if not refusal and raw.get("type") != "output_text":
                 found += self._start(opened, place, *decode_content([raw]))

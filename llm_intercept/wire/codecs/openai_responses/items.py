@@ -14,6 +14,7 @@ from llm_intercept.wire.codecs.openai_responses.terms import (
 )
 from llm_intercept.wire.fields import objects
 from llm_intercept.wire.ir import (
+    NO_EXTRAS,
     Message,
     Opaque,
     Part,
@@ -111,7 +112,7 @@ def thinking(
         redacted=bool(signature) and not text,
         summary=summary,
         id=string(raw.get("id")) if native else "",
-        extras={NAME: members} if native else {},
+        extras={NAME: members} if native else NO_EXTRAS,
     )
 
 

@@ -42,6 +42,7 @@ ITEMS_ELSEWHERE = {
     "compaction_trigger": "compacting is done by the provider that can read the result",
 }
 # Members of other dialects that change nothing in the answer.
+MARKS = ("@", "_")  # of what codecs note for themselves
 NOISE = frozenset(("id", "user_id", "object", "stream_options", "store", "anthropic_version"))
 
 
@@ -186,7 +187,7 @@ def _kept(request: Request, native: bool, context: Context) -> Raw:
 def _note_foreign(request: Request, context: Context) -> None:
     for members in request.extras.values():
         for name, value in members.items():
-            if value is not None and name not in NOISE and name[:1] != "@":
+            if value is not None and name not in NOISE and name[:1] not in MARKS:
                 context.warn(f"{name}: not known to {TARGET}")
     if any(
         part.cache is not None for m in request.messages[:1] for part in m.parts if isinstance(part, Text)

@@ -18,7 +18,7 @@ type Raw = dict[str, Any]
 NAME = "openai_responses"
 TARGET = "OpenAI responses"
 
-# `string_above_max_length` beyond 64; of what characters they are made does not matter (Bedrock's have a colon).
+# `string_above_max_length` beyond 64; which characters does not matter (Bedrock's ids have a colon).
 CALL_ID = SHORT = re.compile(r"[^\x00-\x1f]{1,64}")
 # OpenAI's; bare UUIDs (xAI, DeepSeek) and OpenRouter's: clients refer to earlier answers by them.
 RESPONSE_ID = re.compile(r"resp_[\w-]{1,120}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|gen-[\w-]{1,120}")
