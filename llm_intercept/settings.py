@@ -5,10 +5,13 @@ Precedence: environment > config.toml > defaults. Nested names are joined by two
 `LLM_INTERCEPT_CAPTURE__BODIES=errors`.
 """
 
+import re
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Section(BaseModel):
@@ -113,6 +116,85 @@ class ProviderSettings(Section):
     )
 
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OUR_HEADERS = frozenset(
+    ("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection")
+)
+
+
+class ModelControl(Section):
+    """How a model is asked. The more specific table wins: project's tier, project, tier, then `models`."""
+
+    effort: Effort | None = Field(None, description="how hard to think; given to each model in its own form")
+    budget: int | None = Field(None, description="the same as a number of tokens", ge=0)
+    exclude: bool | None = Field(None, description="true: think, but leave the thoughts out of the answer")
+    verbosity: Literal["low", "medium", "high"] | None = Field(None, description="how long answers are")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="further request headers for the provider; keys belong in `key add`"
+    )
+    system: str = Field("", description="a system prompt of yours")
+    system_file: str = Field("", description="the same from a file, relative to the home folder")
+    system_mode: Literal["append", "prepend", "replace"] = Field(
+        "append", description="where it goes; what a client marked for caching stays before it"
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER.fullmatch(name) or name.lower() in _OUR_HEADERS:
+                raise ValueError(f"cannot set the header {name!r}")
+            if any(ord(c) < 32 and c != "\t" for c in value) or not value.isascii():
+                raise ValueError(f"has a value for {name} that is not plain ASCII")
+        return headers
+
+    @model_validator(mode="after")
+    def _check_one_of_each(self) -> Self:
+        if self.effort is not None and self.budget is not None:
+            raise ValueError("takes either effort or budget")
+        if self.system and self.system_file:
+            raise ValueError("takes either system or system_file")
+        return self
+
+
+class TierSettings(ModelControl):
+    """The model behind a family of Claude names; without `model` only the rest of this table applies."""
+
+    model: str = Field("", description="`provider/model`, an alias, or a model of `provider`")
+    provider: str = Field("", description="provider name; then `model` is taken as it stands")
+
+
+class TiersSettings(Section):
+    """Claude's names as sizes: opus is big, sonnet is middle (as big, unless set), haiku is small."""
+
+    big: TierSettings = Field(default_factory=TierSettings)
+    middle: TierSettings = Field(default_factory=TierSettings)
+    small: TierSettings = Field(default_factory=TierSettings)
+    other: Literal["big", "middle", "small", "none"] | None = Field(
+        None, description="the tier of Claude families with a new name (by default `middle`)"
+    )
+
+
+class ModelRules(ModelControl):
+    """What a model's name leads to."""
+
+    aliases: dict[str, str] = Field(
+        default_factory=dict,
+        description="name or glob -> `provider/model`, a model of the provider that was called, or an alias",
+    )
+    tiers: TiersSettings = Field(default_factory=TiersSettings)
+    unknown: Literal["pass", "default", "refuse"] | None = Field(
+        None, description="what to do with a model that is in no list of ours (by default `pass`)"
+    )
+    default: str = Field("", description="the model in place of an unknown one, written as in `aliases`")
+
+
+class ModelsSettings(ModelRules):
+    """Model names, and how models are asked."""
+
+    projects: dict[str, ModelRules] = Field(default_factory=dict, description="The same for one project.")
+
+
 class SimSettings(Section):
     """The built-in simulator behind the provider name `sim`."""
 
@@ -144,5 +226,6 @@ class Settings(Section):
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sim: SimSettings = Field(default_factory=SimSettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
     prices: list[PriceOverride] = Field(default_factory=list)
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)

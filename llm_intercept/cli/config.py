@@ -1,7 +1,6 @@
 """`llm-intercept config`: read only; settings are changed in the file or the environment."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -56,11 +55,13 @@ def check(session: Session) -> None:
     click.echo(f"The settings are right; {changed} of them are not at their default.")
 
 
-def _value(values: Mapping[str, Any], dotted: str) -> object:
-    found: Any = values
-    for part in dotted.split("."):
-        found = found[part]
-    return found
+def _value(values: Any, dotted: str) -> object:
+    """What a source's name stands for; an alias like `gpt-4.1` has dots of its own."""
+    if dotted in values:
+        return values[dotted]
+    heads = (dotted[:i] for i, letter in enumerate(dotted) if letter == ".")
+    head = next(head for head in heads if head in values)
+    return _value(values[head], dotted[len(head) + 1 :])
 
 
 def _shown(value: object) -> str:

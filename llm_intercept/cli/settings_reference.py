@@ -23,13 +23,32 @@ What commands change, such as projects, tokens and keys, is not a setting: it li
 """
 
 
+type Shown = dict[type[BaseModel], str]
+"""The title under which each section has its table; one that comes again is only referred to."""
+
+
 def markdown() -> str:
-    parts = [_HEAD, _table("General", "", Settings)]
+    parts = [_HEAD, _table("General", "", Settings, {})]
+    shown: Shown = {}
     for name, field in Settings.model_fields.items():
-        section = _model(field.annotation)
-        if section is not None:
-            parts.append(_table(_title(name, field), _prefix(name, field), section))
+        parts += _sections(name, field, shown)
     return "\n".join(parts)
+
+
+def _sections(name: str, field: FieldInfo, shown: Shown) -> Iterator[str]:
+    """The table of a section, then of those in it."""
+    section = _model(field.annotation)
+    title = _title(name, field)
+    if section is None or _where(section, title, shown) != title:
+        return
+    yield _table(title, _prefix(name, field), section, shown)
+    for inner, below in section.model_fields.items():
+        yield from _sections(f"{name}.{inner}", below, shown)
+
+
+def _where(section: type[BaseModel], title: str, shown: Shown) -> str:
+    like = next((known for known in shown if issubclass(known, section)), None)
+    return shown[like] if like is not None else shown.setdefault(section, title)
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:
@@ -49,21 +68,29 @@ def _title(name: str, field: FieldInfo) -> str:
 def _prefix(name: str, field: FieldInfo) -> str:
     if get_origin(field.annotation) is list:
         return ""
+    name = name.replace(".", "__")
     return f"{name}__NAME__" if get_origin(field.annotation) is dict else f"{name}__"
 
 
-def _table(title: str, prefix: str, model: type[BaseModel]) -> str:
+def _table(title: str, prefix: str, model: type[BaseModel], shown: Shown) -> str:
     about = "" if model is Settings else f"\n{(model.__doc__ or '').strip()}\n"
-    rows = "\n".join(_rows(prefix, model, with_variable=not title.startswith("`[[")))
+    rows = "\n".join(_rows(title, prefix, model, shown))
     return f"## {title}\n{about}\n| setting | default | meaning | variable |\n|---|---|---|---|\n{rows}\n"
 
 
-def _rows(prefix: str, model: type[BaseModel], with_variable: bool) -> Iterator[str]:
+def _rows(title: str, prefix: str, model: type[BaseModel], shown: Shown) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if model is Settings and _model(field.annotation) is not None:
+        section = _model(field.annotation)
+        if section is not None:
+            if model is not Settings:
+                inner = _title(f"{title.strip('`[]')}.{name}", field)
+                about = field.description or (section.__doc__ or "").strip()
+                yield f"| `{name}` | | {about} See {_where(section, inner, shown)}. | `{inner.strip('`')}` |"
             continue
         variable = (
-            f"`LLM_INTERCEPT_{(prefix + name).upper()}`" if with_variable else "as JSON in the list's own"
+            "as JSON in the list's own"
+            if title.startswith("`[[")
+            else f"`LLM_INTERCEPT_{(prefix + name).upper()}`"
         )
         yield f"| `{name}` | {_default(field)} | {field.description}{_choices(field)} | {variable} |"
 
@@ -72,7 +99,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if value is None or value is PydanticUndefined or value in ("", []):
+    if value is None or value is PydanticUndefined or value in ("", [], {}):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

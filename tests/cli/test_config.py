@@ -18,3 +18,14 @@ def test_path_and_check(cli, home: Path) -> None:
     home.mkdir(exist_ok=True)
     (home / "config.toml").write_text("port = \n")
     assert "line 1" in cli("config", "check", code=1).stderr
+
+
+def test_an_alias_may_have_dots(cli, cli_json, home: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text('[models.aliases]\n"gpt-4.1" = "openai/gpt-5"\n')
+    env = {"LLM_INTERCEPT_MODELS__ALIASES": '{"x.y": "z"}', "LLM_INTERCEPT_MODELS__TIERS__BIG__MODEL": "m"}
+    rows = {row["name"]: row["value"] for row in cli_json("config", "show", env=env)}
+    assert rows["models.aliases.gpt-4.1"] == "openai/gpt-5"
+    assert rows["models.aliases.x.y"] == "z"
+    assert rows["models.tiers.big.model"] == "m"
+    assert rows["models.tiers.small.model"] == ""
