@@ -9,6 +9,7 @@ import sys
 import click
 
 from llm_intercept import config
+from llm_intercept.cli import lean_imports
 from llm_intercept.cli.ports import claim
 from llm_intercept.home import Home
 from llm_intercept.resources import addons_root
@@ -42,6 +43,7 @@ def proxy(host: str | None, port: int | None) -> None:
 
 async def serve(overrides: dict[str, object]) -> int:
     """Runs until SIGTERM or SIGINT; the exit code."""
+    lean_imports.shorten()
     from mitmproxy.addons import (
         core,
         disable_h2c,
