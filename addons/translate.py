@@ -115,6 +115,8 @@ def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> Non
     if outgoing.body is not None and outgoing.body is not body:
         request.data.content = outgoing.body
         request.data.headers["content-length"] = str(len(outgoing.body))
+    elif body and request.is_http2 and "content-length" not in request.data.headers:
+        request.data.headers["content-length"] = str(len(body))  # an HTTP/1 upstream has nothing else
 
 
 class _Hashing:

@@ -1,6 +1,6 @@
 """mitmproxy's HTTP layer, changed where hooks do not reach: the only file that touches mitmproxy's internals.
 
-Four changes, all in a subclass of `HttpStream` that `install` puts in place:
+Five changes, all in a subclass of `HttpStream` that `install` puts in place:
 
 1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
    (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
@@ -8,6 +8,8 @@ Four changes, all in a subclass of `HttpStream` that `install` puts in place:
 3. When the upstream fails before the client was sent anything, an `error` hook may set `flow.response`;
    it is sent in place of mitmproxy's own HTML page, so that clients get their provider's error format.
 4. A request body that nobody will read (it was answered in `requestheaders`) is dropped as it arrives.
+5. A request that streams without a length, as HTTP/2 clients may send it, goes to an HTTP/1 provider in
+   chunks; mitmproxy would send it without any framing.
 """
 
 from typing import Any
@@ -23,6 +25,7 @@ from mitmproxy.proxy.layers.http import (
     HttpLayer,
     HttpStream,
     RequestData,
+    RequestHeaders,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
@@ -36,9 +39,12 @@ SUPPORTED = "12.2.3 or a later 12.x"
 _NEEDED = (
     "check_invalid",
     "handle_protocol_error",
+    "make_server_connection",
+    "start_request_stream",
     "state_consume_request_body",
     "state_done",
     "state_errored",
+    "state_stream_request_body",
     "state_stream_response_body",
 )
 
@@ -68,6 +74,16 @@ class Stream(HttpStream):
             self.flow.metadata |= {"body_limit": "0", "too_large": "yes"}
             return True
         return False
+
+    def start_request_stream(self) -> layer.CommandGenerator[None]:
+        if not (yield from self.make_server_connection()):
+            self.client_state = self.state_errored
+            return
+        request = self.flow.request
+        if request.is_http2 and "content-length" not in request.headers and self.context.server.alpn != b"h2":
+            request.headers["transfer-encoding"] = "chunked"
+        yield SendHttp(RequestHeaders(self.stream_id, request, end_stream=False), self.context.server)
+        self.client_state = self.state_stream_request_body
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
