@@ -1,6 +1,8 @@
 """Provider bytes for scripted upstreams: streams piece by piece, answers, the requests that ask for them."""
 
 import json
+import struct
+import zlib
 
 CHAT = {
     "model": "gpt-4o-mini",
@@ -93,4 +95,59 @@ def message_stream() -> list[bytes]:
         event({"type": "content_block_stop", "index": 0}, "content_block_stop"),
         event(end, "message_delta"),
         event({"type": "message_stop"}, "message_stop"),
+    ]
+
+
+GEMINI = "/gemini/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+GEMINI_BODY = {"contents": [{"role": "user", "parts": [{"text": "Tell me a story."}]}]}
+
+
+def gemini_chunks() -> list[bytes]:
+    """The documents of a Gemini stream, counters growing."""
+    found = []
+    for number, word in enumerate(WORDS, 1):
+        last = number == len(WORDS)
+        candidate = {"content": {"role": "model", "parts": [{"text": word}]}, "index": 0}
+        if last:
+            candidate["finishReason"] = "STOP"
+        usage = {"promptTokenCount": 6, "candidatesTokenCount": number, "totalTokenCount": 6 + number}
+        document = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash"}
+        found.append(json.dumps(document).encode())
+    return found
+
+
+def gemini_array() -> list[bytes]:
+    """As it comes without `alt=sse`: one JSON array, element by element."""
+    first, *rest = gemini_chunks()
+    return [b"[" + first, *(b"\n,\r\n" + chunk for chunk in rest), b"\n]\n"]
+
+
+CONVERSE = "/bedrock/model/amazon.nova-micro-v1%3A0/converse-stream"
+CONVERSE_BODY = {"messages": [{"role": "user", "content": [{"text": "Tell me a story."}]}]}
+
+
+def aws_event(name: str, payload: object) -> bytes:
+    """A frame of application/vnd.amazon.eventstream."""
+    fields = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
+    headers = b"".join(
+        struct.pack("!B", len(k)) + k.encode() + struct.pack("!BH", 7, len(v)) + v.encode()
+        for k, v in fields.items()
+    )
+    body = json.dumps(payload).encode()
+    prelude = struct.pack("!II", len(headers) + len(body) + 16, len(headers))
+    frame = prelude + struct.pack("!I", zlib.crc32(prelude)) + headers + body
+    return frame + struct.pack("!I", zlib.crc32(frame))
+
+
+def converse_stream() -> list[bytes]:
+    usage = {"inputTokens": 6, "outputTokens": 11, "totalTokens": 17, "cacheReadInputTokens": 3}
+    return [
+        aws_event("messageStart", {"role": "assistant"}),
+        *(
+            aws_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}})
+            for word in WORDS
+        ),
+        aws_event("contentBlockStop", {"contentBlockIndex": 0}),
+        aws_event("messageStop", {"stopReason": "end_turn"}),
+        aws_event("metadata", {"usage": usage, "metrics": {"latencyMs": 5}}),
     ]
