@@ -67,7 +67,7 @@ def _faults(value: Any, shape: Shape, path: str) -> Iterator[str]:
         if hasattr(value, "__len__")
         else None
     )
-    if size is not None and (least is not None and size < least or most is not None and size > most):
+    if size is not None and ((least is not None and size < least) or (most is not None and size > most)):
         yield f"{path}: {size} is not in {least}..{most}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from llm_intercept.wire.codec import Context
+from llm_intercept.wire.codecs.bedrock_converse import structured
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks
 from llm_intercept.wire.codecs.bedrock_converse.parts import parts_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import (
@@ -15,7 +16,7 @@ from llm_intercept.wire.codecs.bedrock_converse.terms import (
     string,
 )
 from llm_intercept.wire.families import aws
-from llm_intercept.wire.fields import mapping
+from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Answer, Json, ToolCall
 from llm_intercept.wire.usage import Usage
 
@@ -26,22 +27,32 @@ def decode_answer(body: Mapping[str, Json]) -> Answer:
     message = mapping(mapping(body.get("output")).get("message"))
     parts = parts_of(message.get("content"))
     called = any(isinstance(part, ToolCall) for part in parts)
+    answered = any(is_answer(block) for block in objects(message.get("content")))
     reason = body.get("stopReason")
     more = mapping(body.get("additionalModelResponseFields"))
     return Answer(
         id="",
         model="",
         parts=parts,
-        finish=finish_of(reason, called),
+        finish=finish_of(reason, called, answered),
         usage=aws.usage(body.get("usage")),
         stop_sequence=string(more.get("stop_sequence")),
         extras=_extras(body, string(reason)),
     )
 
 
+def is_answer(block: Members) -> bool:
+    return structured.is_answer(string(mapping(block.get("toolUse")).get("name")))
+
+
 def _extras(body: Mapping[str, Json], reason: str) -> dict[str, Members]:
     left = {name: value for name, value in body.items() if name not in ("output", "usage", "stopReason")}
-    counted = {name: value for name, value in mapping(body.get("usage")).items() if name not in COUNTED}
+    return kept_of(left, body.get("usage"), reason)
+
+
+def kept_of(left: Members, usage: object, reason: str) -> dict[str, Members]:
+    """The extras of an answer: its members without a word here, and what else its usage and reason say."""
+    counted = {name: value for name, value in mapping(usage).items() if name not in COUNTED}
     if counted:
         left["usage"] = counted
     if reason and reason not in STOP_REASONS.values():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.bedrock_converse import media
 from llm_intercept.wire.codecs.bedrock_converse.models import Family
-from llm_intercept.wire.codecs.bedrock_converse.signatures import sealed, tagged
+from llm_intercept.wire.codecs.bedrock_converse.signatures import after_call, sealed, tagged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, own
 from llm_intercept.wire.fields import parse
 from llm_intercept.wire.ir import (
@@ -122,9 +122,10 @@ class Blocks:
         name = self._name(part.name)
         self.called.append(name)
         use = {"toolUseId": tool_id(part.id), "name": name, "input": input_of(part, self.context)}
-        if part.signature and part.origin != NAME:
-            self.context.warn("toolUse: Converse has no field for a call's signature")
-        return [{"toolUse": use | own(part.extras)}]
+        block: Members = {"toolUse": use | own(part.extras)}
+        if self.family is not None or not part.signature or part.origin in ("", NAME):
+            return [block]
+        return [block, {"reasoningContent": {"redactedContent": after_call(part.signature, part.origin)}}]
 
     def _name(self, name: str) -> str:
         return clients_name(name, self.context) if self.family is None else tool_name(name)

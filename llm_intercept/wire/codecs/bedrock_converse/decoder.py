@@ -8,7 +8,8 @@ that AWS runs itself, images) is given whole when its block ends.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llm_intercept.wire.codecs.bedrock_converse import media
+from llm_intercept.wire.codecs.bedrock_converse import media, structured
+from llm_intercept.wire.codecs.bedrock_converse.answer import kept_of
 from llm_intercept.wire.codecs.bedrock_converse.errors import failure_of, is_exception
 from llm_intercept.wire.codecs.bedrock_converse.parts import CITED
 from llm_intercept.wire.codecs.bedrock_converse.signatures import unsealed, untagged
@@ -55,6 +56,10 @@ class Decoder:
         self._started = self._called = self._over = False
         self._finish: Finish | None = None
         self._usage: Usage | None = None
+        self._answered = False  # by a call of the tool that stands for the answer
+        self._reason = self._stop_sequence = ""
+        self._left: Members = {}  # members of the end that have no word in the IR
+        self._counted: object = None
 
     def feed(self, event: str, data: bytes) -> list[Event]:
         if self._over:
@@ -71,7 +76,8 @@ class Decoder:
         if self._finish is None:
             return self._failed(BROKEN)
         self._over = True
-        return [Finished(self._finish, self._usage or Usage())]
+        kept = kept_of(self._left, self._counted, self._reason)
+        return [Finished(self._finish, self._usage or Usage(), self._stop_sequence, kept)]
 
     def _failed(self, failure: Failure) -> list[Event]:
         self._over = True
@@ -99,11 +105,19 @@ class Decoder:
         if use.get("type") == "server_tool_use":
             self._blocks[at] = _Block("server", start=use)
             return []
+        if structured.is_answer(name := string(use.get("name"))):
+            return self._start_answer(at, use, name)
         self._called = True
         left = extras(use, "toolUseId", "name")
-        return self._open(
-            at, "call", ToolCall(string(use.get("toolUseId")), string(use.get("name")), "", extras=left)
-        )
+        return self._open(at, "call", ToolCall(string(use.get("toolUseId")), name, "", extras=left))
+
+    def _start_answer(self, at: int, use: Members, name: str) -> list[Event]:
+        """The call that stands for the answer: its arguments are the text."""
+        self._answered = True
+        if not structured.is_wrapped(name):
+            return self._open(at, "call", EMPTY_TEXT)
+        self._blocks[at] = _Block("wrapped", start=use)
+        return []
 
     def _open(self, at: int, kind: str, part: Part) -> list[Event]:
         block = self._blocks[at] = _Block(kind, self._next)
@@ -186,12 +200,22 @@ class Decoder:
 
     def _end(self, payload: Members) -> list[Event]:
         events = [event for at in list(self._blocks) for event in self._close(at)]
-        self._finish = finish_of(payload.get("stopReason"), self._called)
+        self._reason = string(payload.get("stopReason"))
+        self._finish = finish_of(self._reason, self._called, self._answered)
+        self._keep(payload, "stopReason")
+        more = mapping(payload.get("additionalModelResponseFields"))
+        self._stop_sequence = string(more.get("stop_sequence"))
         return [*self._begin({}), *events, *(self.close() if self._usage is not None else [])]
 
     def _metadata(self, payload: Members) -> list[Event]:
-        self._usage = aws.usage(payload.get("usage"))
+        self._counted = payload.get("usage")
+        self._usage = aws.usage(self._counted)
+        self._keep(payload, "usage")
         return self.close() if self._finish is not None else []
+
+    def _keep(self, payload: Members, known: str) -> None:
+        """`p` is padding."""
+        self._left |= {name: value for name, value in payload.items() if name not in (known, "p")}
 
 
 def _place(payload: Members) -> int:
@@ -206,6 +230,8 @@ def _whole(block: _Block) -> Part:
     if block.kind == "server":
         given = parse("".join(block.pieces) or "{}")
         return Opaque(NAME, {"toolUse": block.start | {"input": given if isinstance(given, dict) else {}}})
+    if block.kind == "wrapped":
+        return Text(structured.spoken(string(block.start.get("name")), "".join(block.pieces)))
     if block.kind == "result":
         return Opaque(NAME, {"toolResult": block.start | {"content": block.items}})
     sources = (item["source"] for item in block.items if "source" in item)

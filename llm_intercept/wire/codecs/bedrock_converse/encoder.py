@@ -14,7 +14,7 @@ from llm_intercept.wire.codecs.bedrock_converse.answer import usage_of
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, clients_name, tool_id
 from llm_intercept.wire.codecs.bedrock_converse.decoder import BROKEN
 from llm_intercept.wire.codecs.bedrock_converse.errors import exception_of
-from llm_intercept.wire.codecs.bedrock_converse.signatures import sealed, tagged
+from llm_intercept.wire.codecs.bedrock_converse.signatures import after_call, sealed, tagged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, compact, own, stop_reason
 from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import (
@@ -46,6 +46,7 @@ class _Open:
     held: str = ""  # what can only be written whole
     opened: bool = False
     begun: bool = False  # arguments, or the beginning of a signature, are written
+    signature: str = ""  # of a call
     origin: str = ""
 
     @property
@@ -92,10 +93,11 @@ class Encoder:
         return [("messageStart", b'{"role":"assistant"}')]
 
     def _start(self, index: int, part: Part) -> list[Frame]:
+        former = self._parts.get(index)
         self._parts[index] = new = _Open(part)
         self._called |= isinstance(part, ToolCall)
         self._queue.append(new)
-        frames = self._begin()
+        frames = self._begin() + self._end(former)
         if self._current is not None and self._current.flows:
             frames += self._stop(self._current)
         return frames + self._advance()
@@ -182,8 +184,8 @@ class Encoder:
         return self._block(part, "contentBlockDelta", {"delta": {"citation": delta.citation}})
 
     def _write_arguments(self, part: _Open, delta: PartDelta, custom: bool) -> list[Frame]:
-        if delta.signature and delta.origin != NAME:
-            self._context.warn("toolUse: Converse has no field for a call's signature")
+        part.signature += delta.signature
+        part.origin = delta.origin or part.origin
         if custom:
             part.held += delta.text
             return []
@@ -240,6 +242,10 @@ class Encoder:
             return frames
         frames += self._block(part, "contentBlockStop", {})
         part.at = -1
+        if part.signature and part.origin not in ("", NAME):
+            redacted = {"redactedContent": after_call(part.signature, part.origin)}
+            frames += self._thought(part, redacted) + self._block(part, "contentBlockStop", {})
+            part.at = -1
         return frames
 
     def _held(self, part: _Open) -> list[Frame]:
@@ -262,10 +268,14 @@ class Encoder:
     def _finish(self, event: Finished) -> list[Frame]:
         frames = self._begin() + self._flush()
         self._over = True
-        reason = {"stopReason": stop_reason(event.finish, self._called)}
-        frames.append(("messageStop", orjson.dumps(reason)))
-        if usage := usage_of(event.usage):
-            frames.append(("metadata", orjson.dumps({"usage": usage})))
+        kept = dict(own(event.extras))
+        stop = {"stopReason": kept.pop("stopReason", "") or stop_reason(event.finish, self._called)}
+        if "additionalModelResponseFields" in kept:
+            stop["additionalModelResponseFields"] = kept.pop("additionalModelResponseFields")
+        frames.append(("messageStop", orjson.dumps(stop)))
+        usage = usage_of(event.usage) | mapping(kept.pop("usage", None))
+        if usage or kept:
+            frames.append(("metadata", orjson.dumps({"usage": usage} | kept)))
         return frames
 
     def _fail(self, failure: Failure) -> list[Frame]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from llm_intercept.wire.codec import Context, Untranslatable
-from llm_intercept.wire.codecs.bedrock_converse import reasoning
+from llm_intercept.wire.codecs.bedrock_converse import reasoning, structured
 from llm_intercept.wire.codecs.bedrock_converse.models import Family
-from llm_intercept.wire.codecs.bedrock_converse.terms import Members, compact, string
+from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, compact, string
 from llm_intercept.wire.fields import count, items, mapping, parse
 from llm_intercept.wire.ir import Format, Json, Request, Sampling
 
@@ -69,8 +69,10 @@ class Options:
         self.request, self.family, self.context = request, family, context
         model = context.target.model or request.model
         self._model = model or "the model"
+        self.native = NAME in request.extras  # the client speaks Converse
         self.max_tokens = self._max_tokens()
-        self.fields = reasoning.write(request.reasoning, family, context, model, self.max_tokens)
+        wish = reasoning.Wish(model, self.max_tokens, self.native)
+        self.fields = reasoning.write(request.reasoning, family, context, wish)
 
     @property
     def thinking(self) -> bool:
@@ -158,12 +160,25 @@ class Options:
             value = {name: value}
         return merged(self.fields, value)
 
-    def output_config(self) -> Members | None:
-        """Only a schema can be said, and only to some models; `instruction` is for the rest."""
+    @property
+    def structure(self) -> str:
+        """How the answer gets its form: "" (it has none), "config", "tool" or "words"."""
         asked = self.request.format
-        if asked is None or asked.kind != "schema" or not self.family.schemas:
+        if asked is None or asked.kind == "text":
+            return ""
+        if asked.kind == "json":
+            return "words"
+        told = self.context.target.structured
+        if self.family.schemas if told is None else told:
+            return "config"
+        return "words" if self.thinking or not self.family.choices else "tool"
+
+    def output_config(self) -> Members | None:
+        """Only a schema can be said there, and only to some models."""
+        asked = self.request.format
+        if asked is None or self.structure != "config":
             return None
-        definition: Members = {"schema": compact(self._schema(asked.schema or {}))}
+        definition: Members = {"schema": compact(self._schema(asked.schema or {"type": "object"}))}
         if asked.name:
             definition["name"] = asked.name
         if asked.description:
@@ -171,26 +186,26 @@ class Options:
         return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": definition}}}
 
     def _schema(self, schema: Mapping[str, Json]) -> Json:
-        if self.family.name != "claude":
+        """Claude's structured outputs take less than JSON Schema; its own clients know that."""
+        if self.family.name != "claude" or self.native:
             return schema
-        whole = closed(schema)
+        whole = structured.closed(schema)
         if whole != schema:
-            self.context.warn("format: Claude takes closed objects only, additionalProperties is now false")
+            self.context.warn("format: the schema is closed and its limits are in words, as Claude takes it")
         return whole
 
     def instruction(self) -> str:
-        """What the system prompt has to ask for because Converse cannot; "" for nothing."""
+        """What the system prompt has to ask for because nothing can force it; "" for nothing."""
         asked = self.request.format
-        if asked is None or asked.kind == "text":
+        if asked is None or self.structure != "words":
             return ""
         if asked.kind == "json":
             self.context.warn("format: Converse has no JSON without a schema, asked for in the system prompt")
-            return "Answer with one JSON object and nothing else."
-        if self.family.schemas:
-            return ""
-        self.context.warn(f"format: {self._model} takes no outputConfig, asked for in the system prompt")
-        schema = compact(asked.schema or {})
-        return f"Answer with JSON that follows this schema, and with nothing else:\n{schema}"
+            return structured.WORDS
+        self.context.warn(
+            f"format: a schema cannot be forced on {self._model}, asked for in the system prompt"
+        )
+        return structured.asked(asked)
 
     def service_tier(self) -> Members | None:
         asked = self.request.service_tier
@@ -222,16 +237,4 @@ def merged(base: Mapping[str, Json], more: Mapping[str, Json]) -> Members:
             whole[name] = merged(whole[name], value)
         else:
             whole.setdefault(name, value)
-    return whole
-
-
-def closed(schema: Json) -> Json:
-    """The schema with every object closed against members that it does not name."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    whole = {name: closed(value) for name, value in schema.items()}
-    if schema.get("type") == "object":
-        whole["additionalProperties"] = False
     return whole

@@ -6,8 +6,8 @@ A `cachePoint` is a block of its own, after the content that it marks: it become
 from collections.abc import Callable
 from dataclasses import replace
 
-from llm_intercept.wire.codecs.bedrock_converse import media
-from llm_intercept.wire.codecs.bedrock_converse.signatures import unsealed, untagged
+from llm_intercept.wire.codecs.bedrock_converse import media, structured
+from llm_intercept.wire.codecs.bedrock_converse.signatures import of_call, unsealed, untagged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, compact, extras, string
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import (
@@ -34,9 +34,9 @@ def parts_of(content: Json) -> tuple[Part, ...]:
         return (Text(content),)
     found: list[Part] = []
     for block in objects(content):
-        marked = _marked(found[-1], block["cachePoint"]) if found and "cachePoint" in block else None
-        if marked is not None:
-            found[-1] = marked
+        changed = _changed(found[-1], block) if found else None
+        if changed is not None:
+            found[-1] = changed
         else:
             found.append(part_of(block))
     return tuple(found)
@@ -48,6 +48,16 @@ def cache_of(point: Json) -> Cache | None:
     if known.get("type") != "default" or not known.keys() <= {"type", "ttl"}:
         return None
     return Cache(string(known.get("ttl")) or "5m")
+
+
+def _changed(part: Part, block: Members) -> Part | None:
+    """The part with what this block says of it: a mark of the cache, a call's signature."""
+    if "cachePoint" in block:
+        return _marked(part, block["cachePoint"])
+    if "reasoningContent" not in block or not isinstance(part, ToolCall):
+        return None
+    signed = of_call(string(mapping(block["reasoningContent"]).get("redactedContent")))
+    return replace(part, signature=signed[0], origin=signed[1]) if signed else None
 
 
 def _marked(part: Part, point: Json) -> Part | None:
@@ -75,8 +85,11 @@ def _tool_use(block: Members) -> Part:
         return Opaque(NAME, block)
     given = use.get("input")
     arguments = (given or "{}") if isinstance(given, str) else compact(given if given is not None else {})
+    name = string(use.get("name"))
+    if structured.is_answer(name):
+        return Text(structured.spoken(name, arguments))
     left = extras(use, "toolUseId", "name", "input")
-    return ToolCall(string(use.get("toolUseId")), string(use.get("name")), arguments, extras=left)
+    return ToolCall(string(use.get("toolUseId")), name, arguments, extras=left)
 
 
 def _tool_result(block: Members) -> Part:

@@ -1,8 +1,11 @@
 """Reasoning in `additionalModelRequestFields`, where each family of models has its own form.
 
 Claude: `thinking` (or `reasoning_config`) and `output_config.effort`; Nova 2: `reasoningConfig`;
-gpt-oss: `reasoning_effort`. What is said in an effort becomes a budget, and back, by `BUDGETS`.
+gpt-oss: `reasoning_effort`. An effort becomes a share of `maxTokens` (OpenRouter's shares), or what
+`BUDGETS` has where no limit is known; a budget becomes an effort by `effort_of`.
 """
+
+from dataclasses import dataclass
 
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.bedrock_converse.models import BUDGETED, Family, by_effort
@@ -11,6 +14,7 @@ from llm_intercept.wire.fields import count, mapping
 from llm_intercept.wire.ir import Reasoning
 
 BUDGETS = {"minimal": 1024, "low": 4096, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 65536}
+SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
 LEAST = 1024
 DISPLAYS = {"summarized": True, "omitted": False}
 
@@ -56,26 +60,33 @@ def _read_effort(fields: Members) -> str | None:
     return string(config["effort"])
 
 
-def wanted(asked: Reasoning | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the reasoning depends on. `native`: the client speaks Converse and knows its models."""
+
+    model: str
+    max_tokens: int | None
+    native: bool
+
+
+def wanted(asked: Reasoning) -> bool:
     """Whether the client asked for reasoning, in whatever words."""
-    return asked is not None and asked.enabled is not False and asked.effort != "none"
+    return asked.enabled is not False and asked.effort != "none" and asked != Reasoning()
 
 
-def write(
-    asked: Reasoning | None, family: Family, context: Context, model: str, max_tokens: int | None
-) -> Members:
+def write(asked: Reasoning | None, family: Family, context: Context, wish: Wish) -> Members:
     """The members of `additionalModelRequestFields`; {} when nothing is said or can be said."""
-    if asked is None:
+    if asked is None or asked == Reasoning():
         return {}
     form = _form(family, context)
     if form == "claude":
-        return _claude(asked, context, model, max_tokens)
+        return _claude(asked, context, wish)
     if form == "nova":
         return _nova(asked)
     if form == "effort":
         return _effort(asked, context)
     if wanted(asked):
-        context.warn(f"reasoning: not taken by {model or 'the model'}")
+        context.warn(f"reasoning: not taken by {wish.model or 'the model'}")
     return {}
 
 
@@ -83,62 +94,65 @@ def _form(family: Family, context: Context) -> str:
     told = context.target.reasoning
     if told == "none":
         return ""
-    if told and not family.reasoning:
-        return "effort"
-    return family.reasoning
+    return "effort" if told and not family.reasoning else family.reasoning
 
 
 def effort_of(budget: int) -> str:
-    return next((word for word, most in BUDGETS.items() if budget <= most and word != "minimal"), "max")
+    return "low" if budget <= 4096 else "medium" if budget <= 16_384 else "high"
+
+
+def _word(asked: Reasoning) -> str:
+    """low, medium or high, for models that know these."""
+    effort = asked.effort or ("medium" if asked.budget is None else effort_of(asked.budget))
+    return {"minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
 
 
 def _nova(asked: Reasoning) -> Members:
     if not wanted(asked):
         return {"reasoningConfig": {"type": "disabled"}}
-    effort = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "medium")
-    known = {"minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
-    return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": known}}
+    return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": _word(asked)}}
 
 
 def _effort(asked: Reasoning, context: Context) -> Members:
-    if not wanted(asked):
-        context.warn("reasoning: this model always reasons; low is the least")
-        return {"reasoning_effort": "low"}
-    effort = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "medium")
-    return {"reasoning_effort": {"minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)}
+    if wanted(asked):
+        return {"reasoning_effort": _word(asked)}
+    context.warn("reasoning: this model always reasons; low is the least")
+    return {"reasoning_effort": "low"}
 
 
-def _claude(asked: Reasoning, context: Context, model: str, max_tokens: int | None) -> Members:
+def _claude(asked: Reasoning, context: Context, wish: Wish) -> Members:
     if not wanted(asked):
         return {"thinking": {"type": "disabled"}}
-    form = _claude_form(asked, context, model)
+    form = _claude_form(asked, context, wish)
     if form == "effort":
         return _output_config(asked)
     if form == "adaptive":
-        return {"thinking": _adaptive(asked)} | _output_config(asked)
-    budget = _budget(asked, context, max_tokens)
+        return {"thinking": _adaptive(asked, wish)} | _output_config(asked)
+    budget = _budget(asked, context, wish.max_tokens)
     if budget is None:
         return {}
-    both = asked.budget is not None and not context.target.reasoning
     thinking = {"thinking": {"type": "enabled", "budget_tokens": budget}}
-    return thinking | (_output_config(asked) if both and asked.effort else {})
+    both = wish.native and asked.effort and context.target.reasoning != "budget"
+    return thinking | (_output_config(asked) if both else {})
 
 
-def _claude_form(asked: Reasoning, context: Context, model: str) -> str:
+def _claude_form(asked: Reasoning, context: Context, wish: Wish) -> str:
     """As the target is known to want it; otherwise as the client said it, if the model may take that."""
     told = context.target.reasoning
     if told in ("budget", "adaptive", "effort"):
         return told
-    if asked.budget is not None or BUDGETED.search(model):
+    if wish.native and asked.enabled is None:
+        return "effort"
+    if asked.budget is not None or BUDGETED.search(wish.model):
         return "budget"
-    if asked.adaptive or by_effort(model):
-        return "adaptive"
-    return "budget"
+    return "adaptive" if asked.adaptive or by_effort(wish.model) else "budget"
 
 
-def _adaptive(asked: Reasoning) -> Members:
-    shown = {True: "summarized", False: "omitted"}.get(asked.visible) if asked.visible is not None else None
-    return {"type": "adaptive"} | ({"display": shown} if shown else {})
+def _adaptive(asked: Reasoning, wish: Wish) -> Members:
+    """Newer models leave the text out unless they are asked for it."""
+    if asked.visible is None and wish.native:
+        return {"type": "adaptive"}
+    return {"type": "adaptive", "display": "omitted" if asked.visible is False else "summarized"}
 
 
 def _output_config(asked: Reasoning) -> Members:
@@ -164,8 +178,7 @@ def _budget(asked: Reasoning, context: Context, max_tokens: int | None) -> int |
 
 
 def _meant(asked: Reasoning, max_tokens: int | None) -> int:
-    """An effort leaves a fifth of `maxTokens` to the answer; a budget is what it says."""
     if asked.budget is not None:
         return asked.budget
-    meant = BUDGETS.get(asked.effort or "medium", BUDGETS["medium"])
-    return meant if max_tokens is None else min(meant, max_tokens * 4 // 5)
+    effort = asked.effort if asked.effort in BUDGETS else "medium"
+    return BUDGETS[effort] if max_tokens is None else round(max_tokens * SHARES[effort])

@@ -42,7 +42,7 @@ def decode_request(body: Mapping[str, Json], model: str, stream: bool) -> Reques
 
 
 def _extras(body: Mapping[str, Json], fields: Members, without: str) -> dict[str, Members]:
-    """What has no word in the IR, in the place where it stood."""
+    """What has no word in the IR, where it stood. Even empty it tells that the client speaks Converse."""
     left = {name: value for name, value in body.items() if name not in DECODED}
     left["additionalModelRequestFields"] = fields
     for name, known in (
@@ -53,7 +53,7 @@ def _extras(body: Mapping[str, Json], fields: Members, without: str) -> dict[str
     ):
         left[name] = {key: value for key, value in mapping(left.get(name)).items() if key not in known}
     left = {name: value for name, value in left.items() if value not in ({}, None)}
-    return {NAME: left} if left else {}
+    return {NAME: left}
 
 
 def encode_request(request: Request, context: Context) -> Encoded:
@@ -66,11 +66,12 @@ def encode_request(request: Request, context: Context) -> Encoded:
     system, turns = messages.write(request.messages, blocks)
     if instruction := chosen.instruction():
         system.append({"text": instruction})
+    answer = request.format if chosen.structure == "tool" else None
     members: dict[str, Json] = {
         "system": system,
         "messages": turns,
         "inferenceConfig": chosen.inference_config(),
-        "toolConfig": tools.write_config(request, blocks, chosen.thinking),
+        "toolConfig": tools.write_config(request, blocks, chosen.thinking, answer),
         "additionalModelRequestFields": chosen.additional_fields(),
         "outputConfig": chosen.output_config(),
         "serviceTier": chosen.service_tier(),

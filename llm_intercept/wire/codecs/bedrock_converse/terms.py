@@ -64,9 +64,11 @@ def own(source: Extras) -> Members:
     return found if isinstance(found, dict) else EMPTY
 
 
-def finish_of(reason: object, called: bool) -> Finish:
-    """Some models end with `end_turn` although they call tools."""
+def finish_of(reason: object, called: bool, answered: bool = False) -> Finish:
+    """Some models end with `end_turn` although they call tools. `answered`: a call was the answer."""
     finish = FINISHES.get(string(reason), "other")
+    if answered and not called and finish == "tool_calls":
+        return "stop"
     return "tool_calls" if called and finish in ("stop", "other") else finish
 
 

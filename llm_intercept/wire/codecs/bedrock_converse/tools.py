@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from llm_intercept.wire.codecs.bedrock_converse import structured
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, cache_point, tool_name
 from llm_intercept.wire.codecs.bedrock_converse.models import UNKNOWN
 from llm_intercept.wire.codecs.bedrock_converse.parts import cache_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, own, string
 from llm_intercept.wire.fields import mapping, objects
-from llm_intercept.wire.ir import Json, OpaqueTool, Request, Tool, ToolChoice
+from llm_intercept.wire.ir import Format, Json, OpaqueTool, Request, Tool, ToolChoice
 
 TEXT_INPUT: Mapping[str, Json] = {
     "type": "object",
@@ -54,15 +55,29 @@ def read_choice(config: Members) -> ToolChoice | None:
     return ToolChoice("auto") if "auto" in choice else None
 
 
-def write_config(request: Request, blocks: Blocks, thinking: bool) -> Members | None:
-    """None without tools; a history with calls makes them necessary."""
+def write_config(
+    request: Request, blocks: Blocks, thinking: bool, answer: Format | None = None
+) -> Members | None:
+    """None without tools; a history with calls makes them necessary, and so does a forced `answer`."""
     tools = [item for tool in request.tools for item in _write_tool(tool, blocks)]
+    if answer is not None:
+        return _forced(tools, structured.tool(answer), request, blocks)
     if not any("cachePoint" not in tool for tool in tools):
         tools = _from_history(blocks)
     if not tools:
         return None
     choice = _write_choice(request.tool_choice, blocks, thinking) if request.tools else None
     return {"tools": tools} | ({"toolChoice": choice} if choice else {})
+
+
+def _forced(tools: list[Members], answer: Members, request: Request, blocks: Blocks) -> Members:
+    """The answer as a call that has to be made; beside other tools, one call of any has to be made."""
+    choices = (blocks.family or UNKNOWN).choices
+    if request.tool_choice is not None and request.tool_choice.mode == "none":
+        tools = []
+    if tools or "named" not in choices:
+        return {"tools": [*tools, answer], "toolChoice": {"any": {}}}
+    return {"tools": [answer], "toolChoice": {"tool": {"name": answer["toolSpec"]["name"]}}}
 
 
 def _write_tool(tool: Tool | OpaqueTool, blocks: Blocks) -> list[Members]:
