@@ -16,6 +16,7 @@ try:
     from addons.sockets import Sockets
     from addons.translate import Translate
     from addons.tunnel import TunnelGate
+    from addons.watch import Watch
     from llm_intercept.gateway import Gateway
 except ImportError as error:
     # mitmdump logs a script's exception and goes on without it: an open proxy that forwards tokens.
@@ -30,6 +31,7 @@ addons = [
     Authenticate(exchanges),
     Route(exchanges),
     Translate(exchanges),
+    Watch(exchanges),
     Record(exchanges),
     Sockets(exchanges),
 ]

@@ -30,6 +30,10 @@ class Route:
         if exchange.recorded:
             self.exchanges.gateway.dispatch.read_body(exchange, flow.request.raw_content or b"")
             self.exchanges.gateway.entry.reassign(exchange)
+            refusal = self.exchanges.gateway.plan(exchange)
+            if refusal is not None:
+                refuse(self.exchanges, flow, refusal)
+                return None
         return self._resolve(flow, exchange)
 
     def _resolve(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:

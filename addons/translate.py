@@ -1,26 +1,26 @@
-"""Steps 7 and 9: what is sent to the provider, and how its answer passes.
+"""Steps 7 and 9: what is sent to the provider, and the answers that come back in another dialect.
 
-The request is written from an `Outgoing`; the answer streams through a `Pipe`, or is held whole
-when it is small, says so, and is no stream.
+The request is written from an `Outgoing`. Answers in the client's own dialect are `watch.py`'s.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 
 from mitmproxy import http
 
-from addons.exchanges import REQUEST_ID, Exchanges, fields, lowered, to_headers
-from addons.guard import fail_closed, fail_open
+from addons.exchanges import REQUEST_ID, Exchanges, fields, to_headers, to_response
+from addons.guard import fail_closed
+from addons.watch import read_head, tap
 from llm_intercept.exchange import Exchange
 from llm_intercept.providers.base import Outgoing
-from llm_intercept.wire.pipe import Pipe
-from llm_intercept.wire.tap import Tap
-
-SMALL = 1_000_000
+from llm_intercept.wire import answerheaders, encoding
+from llm_intercept.wire.pipe import TranslatingPipe
+from llm_intercept.wire.translation import Translation
 
 
 class Translate:
-    """Applies the target to the request and puts the pipe on the answer."""
+    """Applies the target to the request; a fault here never lets a foreign dialect through."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
@@ -56,51 +56,49 @@ class Translate:
         exchange.phases.sent = self.exchanges.gateway.clock()
         exchange.waiting_since = 0.0 if exchange.upload else exchange.phases.sent
 
-    @fail_open
+    @fail_closed
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        exchange = self.exchanges.get(flow)
-        response = flow.response
-        if exchange is None or response is None:
+        """Of a translated call: success goes through the relay, an error is held until it is whole."""
+        exchange, response = self.exchanges.get(flow), flow.response
+        if exchange is None or response is None or exchange.translation is None or exchange.refusal:
             return
-        if not exchange.recorded:
-            response.stream = True
-            return
-        clock = self.exchanges.gateway.clock
-        if exchange.refusal is None:
-            response.headers[REQUEST_ID] = exchange.request_id
-            exchange.phases.first_byte = clock()
-            _read_head(exchange, response)
-            if response.status_code != 101 and not _small(exchange, response):
-                self._pipe(exchange, response)
-        exchange.status = response.status_code
+        client_streams = exchange.stream
+        read_head(self.exchanges, exchange, response)
+        exchange.stream, exchange.status = client_streams, response.status_code
+        if response.status_code < 400:
+            self._relay(exchange, exchange.translation, response)
 
-    def _pipe(self, exchange: Exchange, response: http.Response) -> None:
-        keep = self.exchanges.gateway.keeps(exchange, response.status_code)
-        exchange.tap = Tap(
-            exchange.dialect,
-            exchange.operation,
-            exchange.response_type,
-            exchange.response_encoding,
-            keep=keep,
-            status=response.status_code,
-            headers=exchange.response_headers,
+    def _relay(self, exchange: Exchange, translation: Translation, response: http.Response) -> None:
+        exchange.tap = tap(self.exchanges, exchange, response.status_code)
+        relay = translation.relay(exchange.response_type, exchange.response_encoding)
+        exchange.pipe = TranslatingPipe(exchange.tap, relay, self.exchanges.gateway.clock)
+        headers = answerheaders.translated(
+            fields(response.headers), exchange.dialect, translation.content_type, time.time()
         )
-        exchange.pipe = Pipe(exchange.tap, self.exchanges.gateway.clock, hide_usage=exchange.hide_usage)
-        if exchange.hide_usage and response.headers.pop("content-length", None) and response.is_http11:
-            response.headers["transfer-encoding"] = "chunked"  # so that a cut is still told from the end
+        response.headers = to_headers(headers)
+        if response.is_http11:
+            response.headers["transfer-encoding"] = "chunked"
         response.stream = exchange.pipe
 
-
-def _read_head(exchange: Exchange, response: http.Response) -> None:
-    headers = exchange.response_headers = lowered(response.headers)
-    exchange.response_type = headers.get("content-type", "")
-    exchange.response_encoding = headers.get("content-encoding", "")
-    exchange.stream = exchange.stream or exchange.response_type.startswith("text/event-stream")
-
-
-def _small(exchange: Exchange, response: http.Response) -> bool:
-    length = response.headers.get("content-length", "")
-    return length.isdigit() and int(length) <= SMALL and not exchange.stream
+    @fail_closed
+    def response(self, flow: http.HTTPFlow) -> None:
+        """A provider's error, in the client's dialect."""
+        exchange, response = self.exchanges.get(flow), flow.response
+        if exchange is None or response is None or exchange.translation is None:
+            return
+        if exchange.refusal or response.status_code < 400 or exchange.pipe is not None:
+            return
+        body = response.raw_content or b""
+        reader = tap(self.exchanges, exchange, response.status_code)
+        reader.feed(body, exchange.phases.first_byte)
+        exchange.reading = reader.close()
+        plain = encoding.inflate(body, exchange.response_encoding) or b""
+        reply = exchange.translation.error(
+            response.status_code, exchange.response_headers, plain, exchange.request_id
+        )
+        flow.response = to_response(reply)
+        flow.response.headers[REQUEST_ID] = exchange.request_id
+        exchange.status = reply.status
 
 
 def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> None:

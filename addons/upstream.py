@@ -93,6 +93,8 @@ class Stream(HttpStream):
             yield from super().handle_protocol_error(event)
             return
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
+        if not by_client and self.server_state == self.state_stream_response_body:
+            yield from self._end_translated(event)
         if by_client or self._is_answered():
             yield from super().handle_protocol_error(event)
             return
@@ -105,6 +107,14 @@ class Stream(HttpStream):
         """The client has been sent something, or cannot be sent anything any more."""
         answered = (self.state_stream_response_body, self.state_done, self.state_errored)
         return self.client_state == self.state_errored or self.server_state in answered
+
+    def _end_translated(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
+        """A translated stream whose upstream went away ends with an error of the client's dialect."""
+        abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
+        if abort is None:
+            return
+        for chunk in abort(f"the provider ended the stream: {event.message}"):
+            yield SendHttp(ResponseData(self.stream_id, chunk), self.context.client)
 
     def _answer_for_upstream(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
         """Sends the response that the error hook has set, or mitmproxy's own page where it set none."""

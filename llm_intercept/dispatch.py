@@ -45,13 +45,13 @@ class Dispatch:
 
     def resolve(self, exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
         """Sets `target`: the stored credential for a token's call, the client's own otherwise."""
-        principal = exchange.principal
-        # Telemetry and the like get no key of ours: they pass as sent, less a project token.
-        own = principal is None or principal.own_key or not exchange.recorded
+        own = _uses_own_key(exchange)
         stored = None if own else self._control.credential(exchange.provider.name)
-        if stored is None and not own and not exchange.provider.key_optional:
-            return _no_credential(exchange)
+        if stored is None and not exchange.provider.key_optional and (exchange.rerouted or not own):
+            return _no_credential(exchange) if not own else _needs_token(exchange)
         base_url = stored.base_url if stored else None
+        if exchange.rerouted and exchange.provider.base_for is not None:
+            base_url = exchange.provider.base_for(base_url, stored.secret if stored else None)
         called = self._registry.by_host(exchange.host) if exchange.entry != "base_url" else None
         host = exchange.host if called is exchange.provider else None
         upstream = self._registry.upstream(
@@ -65,7 +65,7 @@ class Dispatch:
             return _no_address(exchange)
         if upstream[1] != exchange.host:
             self._configured.add((upstream[1], upstream[2]))
-        exchange.target = Target(*upstream, *_key(stored, own))
+        exchange.target = Target(*upstream, *_key(stored, own and not exchange.rerouted))
         return None
 
     def read_body(self, exchange: Exchange, body: bytes) -> None:
@@ -73,13 +73,13 @@ class Dispatch:
         exchange.request_bytes = len(body)
         exchange.request_sha256 = exchange.upstream_sha256 = hashlib.sha256(body).hexdigest()
         exchange.request_body = body
-        facts = dialects.get(exchange.dialect).read_request(self._plain(exchange, body))
+        facts = dialects.get(exchange.dialect).read_request(self.plain(exchange, body))
         exchange.model = exchange.model or facts.model
         exchange.stream = exchange.stream or (exchange.endpoint.stream == "body" and facts.stream)
         exchange.session_id = exchange.session_id or facts.session_id
         exchange.asks_usage = facts.include_usage
 
-    def _plain(self, exchange: Exchange, body: bytes) -> bytes:
+    def plain(self, exchange: Exchange, body: bytes) -> bytes:
         if not exchange.request_encoding or exchange.request_encoding == "identity":
             return body
         return encoding.inflate(body, exchange.request_encoding) or b""
@@ -89,6 +89,7 @@ class Dispatch:
         target = exchange.target
         assert target is not None
         outgoing.drop_header(*_HOP_BY_HOP)
+        self._rewrite(exchange, outgoing)
         self._readdress(exchange, target, outgoing)
         if self._wants_injection(exchange, outgoing):
             self._inject(exchange, outgoing)
@@ -99,9 +100,23 @@ class Dispatch:
             exchange.upstream_sha256 = hashlib.sha256(outgoing.body).hexdigest()
         exchange.changes += outgoing.changes
 
+    def _rewrite(self, exchange: Exchange, outgoing: Outgoing) -> None:
+        """What the plan says of the body and the headers; nothing for a call that goes where it was sent."""
+        if exchange.upstream_body is not None:
+            outgoing.method, outgoing.body = "POST", exchange.upstream_body
+            outgoing.headers[:] = _written_headers(exchange, outgoing)
+            exchange.changed_body = True
+        elif exchange.splices and outgoing.body is not None:
+            outgoing.body = splice.set_top_level(self.plain(exchange, outgoing.body), exchange.splices)
+            outgoing.drop_header("content-encoding")
+            exchange.request_encoding, exchange.changed_body = "", True
+        for name, value in exchange.extra_headers.items():
+            outgoing.set_header(name, value)
+            outgoing.changes.append(f"header: {name.lower()}")
+
     @staticmethod
     def _readdress(exchange: Exchange, target: Target, outgoing: Outgoing) -> None:
-        if target.host != exchange.host or exchange.entry == "base_url":
+        if target.host != exchange.host or exchange.entry == "base_url" or exchange.rerouted:
             outgoing.set_header("Host", authority(target))
         outgoing.scheme, outgoing.host, outgoing.port = target.scheme, target.host, target.port
         outgoing.path = target.prefix + exchange.path
@@ -132,6 +147,31 @@ class Dispatch:
             outgoing.changes.append("header: accept-encoding")
 
 
+def _uses_own_key(exchange: Exchange) -> bool:
+    """Whether the client's own credential goes upstream, and none of ours.
+
+    Telemetry and the like get no key of ours: they pass as sent, less a project token. A call that was led to
+    another provider cannot take the client's key there; a project's token opens the stored one.
+    """
+    principal = exchange.principal
+    if exchange.rerouted and exchange.recorded:
+        return principal is None or not principal.token_id
+    return principal is None or principal.own_key or not exchange.recorded
+
+
+# What of the client's headers still means something in another dialect.
+_KEPT = ("user-agent", "accept-language", "x-request-id", "traceparent", "tracestate")
+# What a dialect asks for beside the body.
+_REQUIRED = {"anthropic": {"anthropic-version": "2023-06-01"}}
+
+
+def _written_headers(exchange: Exchange, outgoing: Outgoing) -> list[tuple[str, str]]:
+    kept = [(name, value) for name, value in outgoing.headers if name.lower() in _KEPT]
+    accept = "text/event-stream" if exchange.stream else "application/json"
+    ours = {"content-type": "application/json", "accept": accept, "accept-encoding": "identity"}
+    return [*kept, *(ours | _REQUIRED.get(exchange.answer_dialect, {})).items()]
+
+
 def authority(target: Target) -> str:
     usual = 443 if target.scheme == "https" else 80
     return target.host if target.port == usual else f"{target.host}:{target.port}"
@@ -150,6 +190,15 @@ def _no_credential(exchange: Exchange) -> Refusal:
         "no_credential",
         f"No key for {exchange.provider.title} is stored here: run `llm-intercept key add {name} --key-env "
         f"{exchange.provider.env or 'NAME'}`.",
+    )
+
+
+def _needs_token(exchange: Exchange) -> Refusal:
+    return Refusal(
+        "authentication",
+        "token_required",
+        f"{exchange.provider.title} serves this model with a key that is stored here; only a project token "
+        "opens it (llm-intercept token create --project NAME --name NAME).",
     )
 
 

@@ -44,7 +44,7 @@ class Entry:
         found = self._destination(arrival)
         if found is None:
             return None
-        provider, path = found
+        provider, path, explicit = found
         bare = path.partition("?")[0]
         endpoint = self._registry.endpoint(provider, arrival.method, path)
         number, request_id = self._new_id()
@@ -62,21 +62,22 @@ class Entry:
             operation=endpoint.operation,
             model=_model_in_path(endpoint, bare),
             stream=endpoint.stream == "path",
+            explicit=explicit,
             recorded=not self._registry.not_inference(provider, bare),
         )
         _read_headers(exchange, arrival.headers)
         exchange.phases.received = received
         return exchange
 
-    def _destination(self, arrival: Arrival) -> tuple[Provider, str] | None:
+    def _destination(self, arrival: Arrival) -> tuple[Provider, str, bool] | None:
+        """(provider, its own path, whether the client named it)."""
         if arrival.entry != "base_url":
             provider = self._registry.by_host(arrival.host, arrival.port)
-            return None if provider is None else (provider, arrival.path)
+            return None if provider is None else (provider, arrival.path, True)
         path, mark, query = arrival.path.partition("?")
-        found = self._registry.by_prefix(path, arrival.headers, query) or self._registry.by_path(
-            path, arrival.headers, arrival.method, query
-        )
-        return None if found is None else (found[0], found[1] + mark + query)
+        named = self._registry.by_prefix(path, arrival.headers, query)
+        found = named or self._registry.by_path(path, arrival.headers, arrival.method, query)
+        return None if found is None else (found[0], found[1] + mark + query, named is not None)
 
     def reassign(self, exchange: Exchange) -> None:
         """A model name can say that the call is another provider's (`sim/...`), once the body was read."""

@@ -11,8 +11,9 @@ from llm_intercept.store.rows import AttemptRow
 if TYPE_CHECKING:
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
-    from llm_intercept.wire.pipe import Pipe
+    from llm_intercept.wire.pipe import Pipe, TranslatingPipe
     from llm_intercept.wire.tap import Reading, Tap
+    from llm_intercept.wire.translation import Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Exchange:
     stream: bool = False
     websocket: bool = False
     upload: bool = False  # the request body streams through unseen
+    explicit: bool = True  # the provider was named by host or prefix, not guessed from the path's shape
     recorded: bool = True  # False: a path that is not inference
     principal: Principal | None = None
     presented: "tuple[Presented, ...]" = ()  # project tokens of ours that must not travel on
@@ -91,6 +93,12 @@ class Exchange:
     )
     refusal: Refusal | None = None
     target: Target | None = None
+    rerouted: bool = False  # another provider, model or dialect than the client addressed
+    upstream_model: str = ""  # where it differs from `model`
+    splices: dict[str, object] = field(default_factory=dict)  # top-level values to set in the body
+    upstream_body: bytes | None = None  # written anew in the provider's dialect
+    extra_headers: dict[str, str] = field(default_factory=dict)
+    translation: "Translation | None" = None
     asks_usage: bool = False  # the client itself asked for usage in the stream
     changed_body: bool = False
     hide_usage: bool = False  # we asked for the usage chunk, so the client must not see it
@@ -114,12 +122,17 @@ class Exchange:
     ended_by: str = ""  # "client" | "upstream": who ended the exchange early
     error_message: str = ""
     tap: "Tap | None" = None
-    pipe: "Pipe | None" = None
+    pipe: "Pipe | TranslatingPipe | None" = None
     busy: float = 0.0  # seconds spent in our own code
     responses: int = 0  # inside a WebSocket
     waiting_since: float = 0.0  # perf_counter when the request had been sent whole; 0.0 before
     timed_out: bool = False
     finished: bool = False
+
+    @property
+    def answer_dialect(self) -> str:
+        """The dialect that the provider answers in."""
+        return self.translation.upstream_dialect if self.translation else self.dialect
 
     @property
     def kept(self) -> int:

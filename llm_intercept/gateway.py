@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from llm_intercept.identifiers import RowIds, new_request_id
 from llm_intercept.ledger import Ledger, captured, intent, outline
 from llm_intercept.logs import Logs
 from llm_intercept.metrics import Metrics
+from llm_intercept.plan import Planner
+from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.providers import Registry
 from llm_intercept.settings import Settings
@@ -30,6 +33,7 @@ from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
 from llm_intercept.store.writer import Writer
 from llm_intercept.vault import Vault
 from llm_intercept.wire import dialects
+from llm_intercept.wire.codec import Target
 
 logger = logging.getLogger("llm_intercept")
 
@@ -39,6 +43,13 @@ ERROR_BODY = 64_000
 # larger ones are read in the writer's thread.
 READ_AT_ONCE = 200_000
 _FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+
+
+class _NothingKnown:
+    """Facts of models where no catalogue is at hand."""
+
+    def target(self, provider: str, model: str) -> Target:
+        return Target(provider=provider, model=model)
 
 
 class Gateway:
@@ -75,6 +86,13 @@ class Gateway:
         self.access = Access(self._control, self.settings.auth == "required", time.time)
         self.dispatch = Dispatch(
             self.registry, self._control, self._local.address, self.settings.usage.inject, time.time
+        )
+        self._planner = Planner(
+            self.registry,
+            ModelMap(self.settings.models, self.registry.providers, lambda model: False),
+            _NothingKnown(),
+            time.time,
+            lambda length: secrets.token_urlsafe(length)[:length],
         )
         self._open_books()
 
@@ -184,6 +202,10 @@ class Gateway:
         """Bytes of the answer's body to keep: for capture, and to read an error's own words."""
         wanted = 0 if self._capture_mode(exchange) == "none" else self.settings.capture.max_bytes
         return max(wanted, ERROR_BODY if status >= 400 else 0)
+
+    def plan(self, exchange: Exchange) -> Refusal | None:
+        """Where the model's name leads this call; nothing happens to one that is mapped to nothing else."""
+        return self._planner.plan(exchange, self.dispatch.plain(exchange, exchange.request_body))
 
     def start_local(self, provider: str) -> Awaitable[None] | None:
         """Something to wait for when this provider is one that runs inside this process and is not up yet."""

@@ -47,6 +47,8 @@ class Ledger:
         _time(row, exchange, reading)
         if exchange.pipe is not None and exchange.pipe.fault:
             exchange.warnings.append(f"the reading stopped: {exchange.pipe.fault}")
+        if exchange.translation is not None:
+            exchange.warnings += exchange.translation.context.warnings
         row.warnings = _json(exchange.warnings)
         row.tries = exchange.tries
         row.attempts = len(exchange.tries)
@@ -112,7 +114,7 @@ def identity(exchange: Exchange) -> RequestRow:
         dialect=exchange.dialect,
         operation=exchange.operation,
         model_requested=exchange.model,
-        model=exchange.model,
+        model=exchange.upstream_model or exchange.model,
         stream=int(exchange.stream),
         request_bytes=exchange.request_bytes,
         response_bytes=exchange.response_bytes,
@@ -211,7 +213,7 @@ def _reading(exchange: Exchange) -> Reading:
     tap = exchange.tap
     if tap is None:
         tap = Tap(
-            exchange.dialect,
+            exchange.answer_dialect,
             exchange.operation,
             exchange.response_type,
             exchange.response_encoding,

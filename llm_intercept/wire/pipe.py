@@ -1,13 +1,14 @@
 """The value of a streamed answer on its way to the client: every chunk passes at once, a tap gets a copy.
 
 Total: any bytes in, a list of non-empty byte strings out, never an exception. A fault inside ends
-the reading and lets the bytes pass untouched from then on.
+the reading and lets the bytes pass untouched from then on; a translated one ends in an error.
 """
 
 from collections.abc import Callable
 
 from llm_intercept.wire.conceal import UsageFilter
 from llm_intercept.wire.tap import Tap
+from llm_intercept.wire.translation import Relay
 
 
 class Pipe:
@@ -65,3 +66,60 @@ class Pipe:
             self.fault = f"{type(error).__name__}: {error}"
             rest = held.release()
             return [rest] if rest else []
+
+
+class TranslatingPipe:
+    """As `Pipe`, where the client speaks another dialect: chunks go to a tap, then through a relay.
+
+    A fault inside ends the client's stream with an error of its own dialect; so does `abort`, for an
+    upstream that went away. `abort` gives what is still to be sent.
+    """
+
+    def __init__(self, tap: Tap, relay: Relay, clock: Callable[[], float]) -> None:
+        self.first_byte = 0.0
+        self.last_byte = 0.0
+        self.size = 0
+        self.fault = ""
+        self._tap = tap
+        self._relay = relay
+        self._clock = clock
+        self._ended = False
+
+    def __call__(self, chunk: bytes) -> list[bytes]:
+        if self._ended:
+            return []
+        if chunk:
+            self.last_byte = now = self._clock()
+            self.first_byte = self.first_byte or now
+            self._watch(chunk, now)
+        return self._counted(self._passed(chunk))
+
+    def abort(self, message: str) -> list[bytes]:
+        if self._ended:
+            return []
+        self._ended = True
+        try:
+            return self._counted(self._relay.abort(message))
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return []
+
+    def _watch(self, chunk: bytes, now: float) -> None:
+        try:
+            self._tap.feed(chunk, now)
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+
+    def _passed(self, chunk: bytes) -> list[bytes]:
+        try:
+            if chunk:
+                return self._relay.feed(chunk)
+            self._ended = True
+            return self._relay.close()
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return self.abort("the answer could not be translated")
+
+    def _counted(self, out: list[bytes]) -> list[bytes]:
+        self.size += sum(map(len, out))
+        return out

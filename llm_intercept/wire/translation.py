@@ -12,6 +12,7 @@ import orjson
 from llm_intercept.errors import Reply
 from llm_intercept.wire import codecs
 from llm_intercept.wire.codec import Codec, Context, Encoded
+from llm_intercept.wire.codecs.anthropic import envelope
 from llm_intercept.wire.encoding import Decoder
 from llm_intercept.wire.fields import parse_object
 from llm_intercept.wire.fold import fold, unfold
@@ -19,9 +20,9 @@ from llm_intercept.wire.framing import Framing
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
-from llm_intercept.wire.ir import Answer, Event, Failed, Failure, Request
+from llm_intercept.wire.ir import Answer, Event, Failed, Failure, Json, Request
 
-JSON = "application/json"
+WHOLE = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Translation:
     @property
     def content_type(self) -> str:
         """Of a successful answer to the client."""
-        return FrameWriter(self.framing).content_type if self.stream else JSON
+        return FrameWriter(self.framing).content_type if self.stream else WHOLE
 
     def answer(self, body: bytes, content_type: str) -> bytes:
         """A whole answer of the provider in the client's dialect; a stream if the client wants one."""
@@ -73,6 +74,14 @@ class Translation:
     def failure(self, failure: Failure, request_id: str) -> Reply:
         status, headers, body = self.client.encode_error(failure, request_id)
         return Reply(status, tuple(headers.items()), body)
+
+
+_ENVELOPES = {"bedrock": envelope.for_bedrock, "vertex": envelope.for_vertex}
+
+
+def enveloped(body: Mapping[str, Json], kind: str) -> Mapping[str, Json]:
+    """Anthropic's body as another host wants it; `kind` as in `Serving.envelope`."""
+    return _ENVELOPES[kind](dict(body)) if kind else body
 
 
 class _Source:

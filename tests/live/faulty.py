@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from addons import authenticate, identify, portal, record, route, sockets, translate, tunnel
+from addons import authenticate, identify, portal, record, route, sockets, translate, tunnel, watch
 from llm_intercept import gateway, ledger
 from llm_intercept.cli import main
 from llm_intercept.store import bodies, journal
@@ -24,6 +24,7 @@ from llm_intercept.wire.dialects import openai_chat
 GATES = (
     (tunnel.TunnelGate, "http_connect"),
     (identify.Identify, "requestheaders"),
+    (identify.Identify, "request"),
     (portal.Portal, "requestheaders"),
     (authenticate.Authenticate, "requestheaders"),
     (authenticate.Authenticate, "request"),
@@ -33,7 +34,7 @@ GATES = (
     (translate.Translate, "request"),
 )
 OBSERVERS = (
-    (translate.Translate, "responseheaders"),
+    (watch.Watch, "responseheaders"),
     (record.Record, "requestheaders"),
     (record.Record, "request"),
     (record.Record, "response"),

@@ -56,6 +56,7 @@ def logged(proxy: Proxied, text: str) -> bool:
 # Gates that every JSON call passes, and those of streamed uploads.
 CALLED = [
     "Identify.requestheaders",
+    "Identify.request",
     "Portal.requestheaders",
     "Authenticate.requestheaders",
     "Authenticate.request",
@@ -146,7 +147,7 @@ def test_a_bedrock_client_gets_its_own_error(server: Upstream, proxy: Proxied) -
 
 # --- what only watches
 
-OBSERVERS = ["Translate.responseheaders", "Record.requestheaders", "Record.request", "Record.response"]
+OBSERVERS = ["Watch.responseheaders", "Record.requestheaders", "Record.request", "Record.response"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

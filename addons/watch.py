@@ -1,0 +1,68 @@
+"""Step 9 for calls in one dialect: the answer passes, a tap reads a copy. Fails open."""
+
+from mitmproxy import http
+
+from addons.exchanges import REQUEST_ID, Exchanges, lowered
+from addons.guard import fail_open
+from llm_intercept.exchange import Exchange
+from llm_intercept.wire.pipe import Pipe
+from llm_intercept.wire.tap import Tap
+
+SMALL = 1_000_000
+
+
+class Watch:
+    """Streams go through a `Pipe`; an answer that is small, says so and is no stream is held whole."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+
+    @fail_open
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        response = flow.response
+        if exchange is None or response is None or exchange.translation is not None:
+            return
+        if not exchange.recorded:
+            response.stream = True
+            return
+        if exchange.refusal is None:
+            read_head(self.exchanges, exchange, response)
+            if response.status_code != 101 and not _small(exchange, response):
+                self._pipe(exchange, response)
+        exchange.status = response.status_code
+
+    def _pipe(self, exchange: Exchange, response: http.Response) -> None:
+        exchange.tap = tap(self.exchanges, exchange, response.status_code)
+        exchange.pipe = Pipe(exchange.tap, self.exchanges.gateway.clock, hide_usage=exchange.hide_usage)
+        if exchange.hide_usage and response.headers.pop("content-length", None) and response.is_http11:
+            response.headers["transfer-encoding"] = "chunked"  # so that a cut is still told from the end
+        response.stream = exchange.pipe
+
+
+def read_head(exchanges: Exchanges, exchange: Exchange, response: http.Response) -> None:
+    """Notes what the answer's headers say, and puts our id on it."""
+    response.headers[REQUEST_ID] = exchange.request_id
+    exchange.phases.first_byte = exchanges.gateway.clock()
+    headers = exchange.response_headers = lowered(response.headers)
+    exchange.response_type = headers.get("content-type", "")
+    exchange.response_encoding = headers.get("content-encoding", "")
+    exchange.stream = exchange.stream or exchange.response_type.startswith("text/event-stream")
+
+
+def tap(exchanges: Exchanges, exchange: Exchange, status: int) -> Tap:
+    """What reads a copy of this answer."""
+    return Tap(
+        exchange.answer_dialect,
+        exchange.operation,
+        exchange.response_type,
+        exchange.response_encoding,
+        keep=exchanges.gateway.keeps(exchange, status),
+        status=status,
+        headers=exchange.response_headers,
+    )
+
+
+def _small(exchange: Exchange, response: http.Response) -> bool:
+    length = response.headers.get("content-length", "")
+    return length.isdigit() and int(length) <= SMALL and not exchange.stream

@@ -1,0 +1,152 @@
+"""Step 3, for calls that go elsewhere than they were sent: which provider, which model, which mode.
+
+A call whose model is mapped to nothing else passes untouched. One that stays in its dialect has its model
+spliced in; any other is read, changed and written in the provider's own dialect.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import orjson
+
+from llm_intercept.errors import Refusal
+from llm_intercept.exchange import Exchange
+from llm_intercept.policy.models import ModelMap, Resolution
+from llm_intercept.providers import Registry
+from llm_intercept.providers.base import GENERATION, Provider, Serving
+from llm_intercept.wire import codec, codecs, dialects, mode, rewrites, splice
+from llm_intercept.wire.codec import Context, Untranslatable
+from llm_intercept.wire.translation import Side, Translation, enveloped
+
+# Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
+_CODEC_OF = {"bedrock_invoke": "anthropic"}
+CHARACTERS_PER_TOKEN = 3.6
+
+
+class Facts(Protocol):
+    def target(self, provider: str, model: str) -> codec.Target: ...
+
+
+class Planner:
+    """Decides once the body has been read."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        models: ModelMap,
+        facts: Facts,
+        now: Callable[[], float],
+        mint: Callable[[int], str],
+    ) -> None:
+        self._registry = registry
+        self._models = models
+        self._facts = facts
+        self._now = now
+        self._mint = mint
+
+    def plan(self, exchange: Exchange, body: bytes) -> Refusal | None:
+        """Sets provider, path, `splices` or `translation`; `body` is without content-encoding."""
+        if exchange.operation not in GENERATION or exchange.websocket or not exchange.model:
+            return None
+        found = self._resolve(exchange)
+        if found.refusal is not None:
+            return found.refusal
+        exchange.warnings.extend(found.warnings)
+        exchange.extra_headers = dict(found.control.headers)
+        provider = self._registry.providers[found.provider] if found.provider else exchange.provider
+        deep = found.reasoning is not None or found.control.deep
+        if provider is exchange.provider and found.model == exchange.model and not deep:
+            return None
+        return self._redirect(exchange, provider, found, body, deep)
+
+    def _resolve(self, exchange: Exchange) -> Resolution:
+        project = exchange.principal.project if exchange.principal else ""
+        return self._models.resolve(exchange.model, project, exchange.provider.name, exchange.explicit)
+
+    def _redirect(
+        self, exchange: Exchange, provider: Provider, found: Resolution, body: bytes, deep: bool
+    ) -> Refusal | None:
+        serving = _serving(provider, exchange, found.model)
+        if serving is None:
+            reason = f"{provider.title} does not serve {exchange.operation}."
+            return Refusal("invalid_request", "operation_not_served", reason)
+        called, exchange.rerouted = exchange.provider, True
+        if provider is not called:
+            exchange.changes.append(f"provider: {called.name} -> {provider.name}")
+            # What the client showed to the provider it called is not for this one.
+            exchange.presented += exchange.foreign
+        if found.model != exchange.model:
+            exchange.changes.append(f"model: {exchange.model} -> {found.model}")
+        exchange.provider, exchange.upstream_model = provider, found.model
+        how = mode.choose(
+            exchange.dialect, serving.dialect, top_level=True, deep=deep or bool(serving.envelope)
+        )
+        client_path, exchange.path = exchange.path, serving.path(found.model, exchange.stream)
+        exchange.endpoint = self._registry.endpoint(provider, "POST", exchange.path)
+        if how != "translate":
+            exchange.splices = {"model": found.model} if splice.peek(body, ("model",)) else {}
+            return None
+        return self._translate(exchange, serving, found, body, client_path)
+
+    def _translate(
+        self, exchange: Exchange, serving: Serving, found: Resolution, body: bytes, client_path: str
+    ) -> Refusal | None:
+        client = _client_side(exchange, client_path)
+        context = Context(
+            target=self._facts.target(exchange.provider.name, found.model),
+            now=self._now(),
+            mint=self._mint,
+            requested_model=exchange.model,
+            input_estimate=round(
+                len(dialects.get(exchange.dialect).prompt_text(body)) / CHARACTERS_PER_TOKEN
+            ),
+        )
+        try:
+            translation = Translation(client, Side(serving.dialect), context, stream=exchange.stream)
+            exchange.upstream_body = _written(translation, serving, found, exchange, body)
+        except Untranslatable as error:
+            return Refusal(
+                "invalid_request", "untranslatable", f"{error} (going to {exchange.provider.title})."
+            )
+        if client.dialect == serving.dialect and not client.framing:
+            exchange.changes.append("body: written anew")  # its answer is in the client's dialect already
+        else:
+            exchange.translation = translation
+            exchange.changes.append(f"dialect: {exchange.dialect} -> {serving.dialect}")
+        return None
+
+
+def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | None:
+    """How the provider is called for this; Bedrock's invoke envelope is for clients that speak it."""
+    found = provider.serving(exchange.dialect, exchange.operation, model)
+    if found is None or found.envelope != "bedrock":
+        return found
+    others = tuple(s for s in provider.serves if s.envelope != "bedrock")
+    return replace(provider, serves=others).serving(exchange.dialect, exchange.operation, model)
+
+
+def _client_side(exchange: Exchange, path: str) -> Side:
+    dialect = _CODEC_OF.get(exchange.dialect, exchange.dialect)
+    framing = "chunks" if dialect != exchange.dialect else ""
+    if codecs.get(dialect).FRAMING == "jsonarray" or dialect == "gemini":
+        framing = "sse-crlf" if "alt=sse" in path else "jsonarray"
+    return Side(dialect, framing)
+
+
+def _written(
+    translation: Translation, serving: Serving, found: Resolution, exchange: Exchange, body: bytes
+) -> bytes:
+    """The request in the provider's dialect, with what settings and the model's name add to it."""
+    context = translation.context
+    request = translation.read(body, exchange.model, exchange.stream)
+    context.include_usage = request.include_usage
+    request = replace(request, model=found.model, stream=exchange.stream, include_usage=exchange.stream)
+    context.request = request
+    asked = found.asked
+    request = rewrites.apply_reasoning(
+        request, found.reasoning, context.target, asked=asked, warn=context.warn
+    )
+    request = rewrites.apply_verbosity(request, found.control.verbosity)
+    request = rewrites.apply_system(request, found.control.system, found.control.system_mode)
+    return orjson.dumps(enveloped(translation.encode(request).body, serving.envelope))
