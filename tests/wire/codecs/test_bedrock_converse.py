@@ -648,15 +648,15 @@ def test_interleaved_calls_become_blocks_one_after_the_other() -> None:
         PartDelta(0, "b"),
         Finished("tool_calls", Usage(1, 2)),
     ]
+    written = amazon.events(encoded(events))
+    grammar(written)
+    texts, calls, _ = gathered(written)
+    assert "".join(texts) == "ab"
+    assert calls == [("t1", "tool1", {"q": 1}), ("t2", "tool2", {"r": 2}), ("t3", "tool3", {})]
     assert written[-1] == {"metadata": {"usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}}}
 
 
 def test_a_text_block_has_no_start_and_an_empty_one_no_frames() -> None:
-    frames = [
-        f
-        for e in unfold(Answer("", "", (Text(""), Text("x")), "stop"))
-        for f in codec.encoder(Context()).feed(e)
-    ]
     encoder = codec.encoder(Context())
     frames = [f for e in unfold(Answer("", "", (Text(""), Text("x")), "stop")) for f in encoder.feed(e)]
     names = [name for name, _ in frames]
