@@ -22,6 +22,15 @@ def entry_of(exchanges: Exchanges, flow: http.HTTPFlow) -> str:
     return "base_url"
 
 
+def _announced(request: http.Request) -> int | None:
+    """Bytes of the request's body; None if its head does not say."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit():
+        return int(length)
+    bare = request.method in ("GET", "HEAD") and "transfer-encoding" not in request.headers
+    return 0 if bare else None
+
+
 class Identify:
     """Attaches an `Exchange` to each flow that goes to a provider; others pass untouched."""
 
@@ -50,10 +59,11 @@ class Identify:
             self._stranger(flow, arrival)
             return
         self.exchanges.attach(flow, exchange)
-        length = request.headers.get("content-length", "")
-        if not length.isdigit():
-            flow.metadata["body_limit"] = str(entry_rules.body_limit)
-        refusal = entry_rules.check_size(exchange, int(length) if length.isdigit() else None)
+        length = _announced(request)
+        if length is None:
+            limit = str(entry_rules.body_limit)
+            flow.metadata["body_limit"] = limit
+        refusal = entry_rules.check_size(exchange, length)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
 

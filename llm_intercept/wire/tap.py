@@ -12,7 +12,7 @@ from llm_intercept.wire import dialects
 from llm_intercept.wire.encoding import Decoder
 from llm_intercept.wire.fields import count, parse, total
 from llm_intercept.wire.framing import Frame, Framing
-from llm_intercept.wire.framing.choose import choose
+from llm_intercept.wire.framing.choose import Opaque, choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.reading import Reading
 from llm_intercept.wire.splice import peek
@@ -21,6 +21,8 @@ from llm_intercept.wire.usage import Usage
 __all__ = ["Reading", "Tap"]
 
 PARSE_LIMIT = 4 * 1024 * 1024
+# Of files and lists nothing is wanted but an error's words.
+OBSERVED_LIMIT = 256 * 1024
 # After the first token nothing hurries: chunks are read this many, or about this many bytes, at a time.
 _TOGETHER = 16
 _TOGETHER_BYTES = 32_768
@@ -101,6 +103,8 @@ class Tap:
         """Chooses the framing once there is something to judge by; until then blanks are let go."""
         self._framing = choose(self._content_type, chunk)
         self._whole = isinstance(self._framing, Whole)
+        if self._framing is not None and self.dialect is dialects.get("observe"):
+            self._framing = Whole(OBSERVED_LIMIT) if self._whole else Opaque()
         return chunk
 
     def _finish(self) -> None:
