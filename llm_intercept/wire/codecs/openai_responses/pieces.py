@@ -4,6 +4,7 @@ A message and a reasoning item stay open for further parts of the same item; a c
 one part each. Numbering the events and putting the items in order is the business of `output.py`.
 """
 
+from itertools import chain
 from typing import Any, Protocol
 
 from llm_intercept.wire.codecs.openai_responses.items import OF_CALL
@@ -147,11 +148,11 @@ class ReasoningItem:
         known = part.id if self._native else ""
         self.id = known or fitted(name, NEVER, "rs_" if self._native else FOREIGN_REASONING)
         self._members = item_of(part.extras)
-        self._parts: list[Thinking] = []
-        self._pieces: dict[int, list[str]] = {}
         self._starts: dict[int, Thinking] = {}
-        self._summary: list[Raw] = []
-        self._content: list[Raw] = []
+        self._pieces: dict[int, list[str]] = {}
+        self._places: dict[int, Raw] = {}  # of the parts that have said something
+        self._summary: list[list[Raw]] = []
+        self._content: list[list[Raw]] = []
         self._signature = ""
         self._origin = ""
 
@@ -174,51 +175,53 @@ class ReasoningItem:
             self._origin = event.origin or self._origin
         if not event.text:
             return []
-        pieces, where = self._pieces[event.index], self._where(event.index)
-        found = [] if pieces else [self._begun(event.index, where)]
-        pieces.append(event.text)
+        found = [] if event.index in self._places else [self._begin(event.index)]
+        self._pieces[event.index].append(event.text)
         kind = "reasoning_summary_text" if self._is_summary(event.index) else "reasoning_text"
-        return [*found, (f"response.{kind}.delta", {**where, "delta": event.text})]
+        return [*found, (f"response.{kind}.delta", {**self._places[event.index], "delta": event.text})]
 
     def _is_summary(self, index: int) -> bool:
         return self._starts[index].summary or not self._native
 
-    def _where(self, index: int) -> Raw:
-        where: Raw = {"item_id": self.id, "output_index": self.place}
-        if self._is_summary(index):
-            return {**where, "summary_index": len(self._summary)}
-        return {**where, "content_index": len(self._content)}
-
-    def _begun(self, index: int, where: Raw) -> Happening:
-        if self._is_summary(index):
-            return "response.reasoning_summary_part.added", {**where, "part": _thought("summary_text", "")}
-        return "response.content_part.added", {**where, "part": _thought("reasoning_text", "")}
+    def _begin(self, index: int) -> Happening:
+        """The first words of a part give it its place: several may be open."""
+        summary = self._is_summary(index)
+        sections = self._summary if summary else self._content
+        name = "summary_index" if summary else "content_index"
+        where = {"item_id": self.id, "output_index": self.place, name: len(sections)}
+        self._places[index] = where
+        sections.append([])
+        kind, event = (
+            ("summary_text", "reasoning_summary_part") if summary else ("reasoning_text", "content_part")
+        )
+        return f"response.{event}.added", {**where, "part": _thought(kind, "")}
 
     def end(self, index: int) -> list[Happening]:
         self.open -= 1
-        where, summary = self._where(index), self._is_summary(index)
+        summary = self._is_summary(index)
         part, text = self._starts.pop(index), "".join(self._pieces.pop(index))
-        if not text:
+        where = self._places.pop(index, None)
+        if where is None:
             return []
         if summary:
             return self._summed(where, part, text)
         raw = _thought("reasoning_text", text)
-        self._content.append(raw)
+        self._content[where["content_index"]].append(raw)
         done: Happening = ("response.reasoning_text.done", {**where, "text": text})
         return [done, ("response.content_part.done", {**where, "part": raw})]
 
     def _summed(self, where: Raw, part: Thinking, text: str) -> list[Happening]:
         """In the item, the summary has the parts that it came in; the stream had it as one."""
-        self._summary.extend(summaries(Thinking(text, extras=part.extras)))
+        self._summary[where["summary_index"]].extend(summaries(Thinking(text, extras=part.extras)))
         return [
             ("response.reasoning_summary_text.done", {**where, "text": text}),
             ("response.reasoning_summary_part.done", {**where, "part": _thought("summary_text", text)}),
         ]
 
     def item(self, status: str) -> Raw:
-        raw: Raw = {"id": self.id, "type": "reasoning", "summary": self._summary}
+        raw: Raw = {"id": self.id, "type": "reasoning", "summary": [*chain(*self._summary)]}
         if self._content:
-            raw["content"] = self._content
+            raw["content"] = [*chain(*self._content)]
         if self._signature:
             foreign = self._origin not in ("", NAME)
             raw["encrypted_content"] = tagged(self._origin, self._signature) if foreign else self._signature
