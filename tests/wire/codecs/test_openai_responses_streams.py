@@ -694,7 +694,7 @@ def test_whatever_happens_the_grammar_holds():
         events = [happening(rng) for _ in range(rng.randrange(1, 30))]
         found = sdk.frames(events)
         obeys_the_grammar(found)
-        if not _failed(found) and rng.random() < 0.1:
+        if not _failed(found) and rng.random() < 0.3:
             sdk.accumulated(found)
 
 

@@ -333,10 +333,10 @@ class WholeItem:
         return False
 
     def added(self) -> Raw:
-        return self._raw
+        return {**self._raw, "id": self.id} if self.id else self._raw
 
     def item(self, status: str) -> Raw:
-        return self._raw
+        return self.added()
 
     def start(self, index: int, part: Part) -> list[Happening]:
         self.open += 1
