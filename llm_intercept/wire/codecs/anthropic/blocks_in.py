@@ -40,14 +40,17 @@ def parts(content: object) -> tuple[Part, ...]:
         return (Text(content),) if content else ()
     if not isinstance(content, list):
         return ()
-    read = [part(block) for block in content if isinstance(block, dict)]
+    read = [part(block) for block in content if is_block(block)]
     return tuple(_calls_signed(read)) if any(map(signs_call, read)) else tuple(read)
+
+
+def is_block(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
 
 
 def part(block: Block) -> Part:
     """One block; total."""
-    kind = block.get("type")
-    reader = _READERS.get(kind) if isinstance(kind, str) else None
+    reader = _READERS.get(block["type"])
     return reader(block) if reader is not None else _opaque(block)
 
 
@@ -64,7 +67,7 @@ def text(block: Block) -> Part:
         return Text(words, cache=cache, extras=extras)
     found = block["citations"]
     cited = tuple(c for c in found if isinstance(c, dict)) if isinstance(found, list) else ()
-    extras = (extras or MARK) if cited else with_member(extras, "citations", found)
+    extras = (extras or MARK) if isinstance(found, list) else with_member(extras, "citations", found)
     return Text(words, cited, cache, extras)
 
 

@@ -5,7 +5,6 @@ convention (geography, iterations) comes back; for the others every counter that
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from llm_intercept.wire.codecs.anthropic.members import own
@@ -71,12 +70,6 @@ def together(early: Usage | None, late: Usage) -> Usage:
         total.absorb(early)
     total.absorb(late)
     return total
-
-
-def same(one: Usage, other: Usage) -> bool:
-    """Equal counters; None and 0 are the same to a client."""
-    names = (f.name for f in fields(Usage) if f.name != "service_tier")
-    return all((getattr(one, name) or 0) == (getattr(other, name) or 0) for name in names)
 
 
 def raw(source: Mapping[str, Any]) -> dict[str, Json]:

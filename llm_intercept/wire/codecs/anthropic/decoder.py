@@ -164,17 +164,17 @@ class Decoder:
 
     def _start(self, payload: Payload) -> list[Event]:
         raw = dict(mapping(payload.get("content_block")))
+        if not blocks_in.is_block(raw):
+            return self._first()
         index = count(payload.get("index"))
         events = self._first() + self._closed_before(index)
-        if raw.get("type") != "tool_use":
+        if raw["type"] != "tool_use":
             events += self._unclaimed()
         block = Block(self._next, "opaque", "", raw)
         self._next += 1
         self._open[index] = block
-        begin = _BEGIN.get(raw["type"]) if isinstance(raw.get("type"), str) else None
-        if begin is not None:
-            events += begin(self, block, raw)
-        return events
+        begin = _BEGIN.get(raw["type"])
+        return events if begin is None else [*events, *begin(self, block, raw)]
 
     def _closed_before(self, index: int | None) -> list[Event]:
         """Text and thinking end where the next block begins, and a block where it begins anew."""

@@ -60,19 +60,24 @@ STATUSES: dict[str, int] = {
     "upstream": 502,
     "unavailable": 529,
 }
-EXCEPTIONS: dict[str, RefusalKind] = {
-    name.lower(): kind for kind, name in reversed(aws.EXCEPTIONS.items())
-} | {
+EXCEPTIONS: dict[str, RefusalKind] = {  # Amazon's, in lower case
+    "validationexception": "invalid_request",
+    "unrecognizedclientexception": "authentication",
     "accessdeniedexception": "permission",
+    "resourcenotfoundexception": "not_found",
+    "modeltimeoutexception": "timeout",
+    "throttlingexception": "rate_limit",
+    "servicequotaexceededexception": "rate_limit",
+    "internalserverexception": "internal",
+    "modelerrorexception": "upstream",
     "modelstreamerrorexception": "upstream",
     "modelnotreadyexception": "unavailable",
-    "modelerrorexception": "upstream",
-    "servicequotaexceededexception": "rate_limit",
+    "serviceunavailableexception": "unavailable",
 }
 TOO_LONG = "prompt is too long"
 OVERFLOWS = re.compile(
-    r"prompt is too long|exceeds? (the )?context (limit|window)|input is too long|too many (input )?tokens"
-    r"|maximum context length|context window",
+    r"prompt is too long|exceeds? (the )?(available )?context (limit|window|size|length)|input is too long"
+    r"|too many (input )?tokens|maximum context length|context window",
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"\d{4,}")

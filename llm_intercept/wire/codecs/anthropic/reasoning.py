@@ -34,10 +34,10 @@ def planned(request: Request, context: Context, may_think: bool) -> Plan:
     """`may_think` False: a budget would be refused, because thinking of this turn was lost."""
     plan = Plan(_limit(request, context))
     wish = request.reasoning
-    if wish is None:
+    if wish is None or not _says(wish):
         return plan
     if context.target.reasoning == "none":
-        if _wants(wish):
+        if wish.enabled is not False and wish.effort != "none":
             context.warn("reasoning: this model does not reason; left out")
         return plan
     native = NAME in request.extras
@@ -56,8 +56,9 @@ def planned(request: Request, context: Context, may_think: bool) -> Plan:
     return plan
 
 
-def _wants(wish: Reasoning) -> bool:
-    return wish.enabled is not False and wish.effort != "none" and wish != Reasoning()
+def _says(wish: Reasoning) -> bool:
+    """How reasoning is shown says nothing about whether there should be any."""
+    return wish.enabled is not None or wish.adaptive or bool(wish.effort) or wish.budget is not None
 
 
 def _limit(request: Request, context: Context) -> int:

@@ -84,8 +84,8 @@ def _parts(content: object, path: str) -> Any:
         raise Untranslatable(path, "must be a string or a list of blocks")
     if isinstance(content, list):
         for at, block in enumerate(content):
-            if not isinstance(block, dict):
-                raise Untranslatable(f"{path}[{at}]", "must be an object")
+            if not blocks_in.is_block(block):
+                raise Untranslatable(f"{path}[{at}]", "must be an object with a type")
     return blocks_in.parts(content)
 
 

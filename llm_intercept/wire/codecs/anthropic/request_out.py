@@ -89,7 +89,7 @@ def _schema(
         config.pop("format", None)
         _by_tool(body, form, plan, context)
         return
-    schema = form.schema if native else structured.closed(form.schema)
+    schema = form.schema if native else structured.closed(form.schema or {"type": "object"})
     written = {"type": "json_schema", "schema": schema}
     if "output_format" in own(request.extras):
         body["output_format"] = written

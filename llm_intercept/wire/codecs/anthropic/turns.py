@@ -17,6 +17,7 @@ from llm_intercept.wire.codecs.anthropic.readable import joined
 from llm_intercept.wire.ir import Message
 
 SYSTEM = ("system", "developer")
+MEDIA = ("image", "document")
 NOTHING_SAID = "."  # a turn must have text; this says the least
 
 
@@ -64,6 +65,8 @@ def build(messages: Iterable[Message], blocks: RequestBlocks) -> Conversation:
         elif turn.blocks:
             _append(turns, turn, blocks.native)
     _settle(turns, context)
+    if not blocks.native:
+        _trim(turns[-1])
     return Conversation(system, turns)
 
 
@@ -81,19 +84,20 @@ def _role(message: Message, begun: bool, context: Context) -> str:
 
 def _turn(role: str, message: Message, blocks: RequestBlocks) -> Turn:
     new = blocks.written(message.parts)
-    if role in ("prompt", "system"):
-        new = [block for block in new if _is_words(block, blocks)]
+    if role != "user" and not blocks.native:
+        new = [_words_only(block, role, blocks.context) for block in new]
     if message.name:
         blocks.context.warn("messages.name: not known to Anthropic")
     mine = own(message.extras)
     return Turn(role, new, written(message.extras) if mine else {}, mine.get(FORM) == "string")
 
 
-def _is_words(block: Block, blocks: RequestBlocks) -> bool:
-    if block["type"] in ("image", "document") and not blocks.native:
-        blocks.context.warn(f"system: a system prompt has no {block['type']}; left out")
-        return False
-    return True
+def _words_only(block: Block, role: str, context: Context) -> Block:
+    """Images and documents are the user's alone."""
+    if block["type"] not in MEDIA:
+        return block
+    context.warn(f"messages: a message of role {role} has no {block['type']} with Anthropic; left out")
+    return _text(f"[{block['type']} left out]")
 
 
 def _append(turns: list[Turn], turn: Turn, native: bool) -> None:
@@ -124,6 +128,14 @@ def _settle(turns: list[Turn], context: Context) -> None:
             if open_calls and not _has_user_next(turns, at):
                 turns.insert(at + 1, Turn("user", []))
         at += 1
+
+
+def _trim(last: Turn) -> None:
+    """An answer that the model is to continue must not end in blanks."""
+    if last.role == "assistant" and last.blocks[-1]["type"] == "text":
+        words = last.blocks[-1]["text"].rstrip()
+        last.blocks[-1:] = [{**last.blocks[-1], "text": words}] if words else []
+        last.blocks = last.blocks or [_text(NOTHING_SAID)]
 
 
 def _has_user_next(turns: list[Turn], at: int) -> bool:
