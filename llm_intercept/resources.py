@@ -5,6 +5,11 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
+def model_catalogue() -> bytes:
+    """What is known of models, for `policy.facts`."""
+    return (_PACKAGE / "data" / "models.json.gz").read_bytes()
+
+
 def checkout() -> Path | None:
     """The root of the source checkout this package runs from, or None when it was installed."""
     root = _PACKAGE.parent

@@ -138,6 +138,8 @@ class Provider:
     """`serves` for another version of the API (Azure's `api-version`)."""
     vendor_models: bool = False
     """Its own model ids contain slashes: `vendor/model` names no provider of ours there."""
+    reasoning: str = ""
+    """The form in which all its models take reasoning (`codec.Target.reasoning`); "": each in its own."""
     base_for: Callable[[str | None, SecretStr | None], str | None] | None = None
     """(stored base URL, secret) -> base URL of calls that we write ourselves; ConfigError if that is open."""
 

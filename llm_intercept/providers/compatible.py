@@ -44,6 +44,7 @@ class Row(BaseModel):
     serves: tuple[str, ...] = ("openai_chat",)
     messages: str = ""
     vendor_models: bool = False
+    reasoning: str = ""
     examples: tuple[str, ...]
 
     def provider(self) -> Provider:
@@ -62,6 +63,7 @@ class Row(BaseModel):
             bare=self.bare,
             serves=tuple(self._serving(dialect) for dialect in self.serves),
             vendor_models=self.vendor_models,
+            reasoning=self.reasoning,
         )
 
     def _serving(self, dialect: str) -> Serving:

@@ -27,7 +27,9 @@ class Target:
 
     `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3),
     "content" (DeepSeek's reasoning_content), "openrouter" (its own object), or "none": does not reason.
-    `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses.
+    `reasoning` "fixed": it reasons and takes no word of how. `efforts`: the levels it takes, if known.
+    `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses; `a+b`: only one of the two.
+    `context` is the size of its window in tokens.
     `json_schema`: takes JSON Schema as it is where its dialect has a narrower form as well (Gemini).
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
     `structured`: whether it takes a JSON schema for its answers; None where that is not known.
@@ -43,6 +45,8 @@ class Target:
     structured: bool | None = None
     json_schema: bool = False
     short_tool_ids: bool = False  # takes no tool ids but nine letters and digits (Mistral)
+    context: int | None = None
+    efforts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

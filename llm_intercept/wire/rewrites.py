@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from llm_intercept.wire.codec import Target
 from llm_intercept.wire.ir import Media, Message, Part, Reasoning, Request, Text
@@ -11,6 +11,8 @@ type Warn = Callable[[str], None]
 type Placement = Literal["append", "prepend", "replace"]
 
 _SYSTEM = ("system", "developer")
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_DEAF = {"none": "does not reason", "fixed": "reasons as it likes"}
 
 
 def _unheard(text: str) -> None:
@@ -31,12 +33,12 @@ def apply_reasoning(
     this call keeps it off, unless the model's name `asked` for it.
     """
     wanted = _joined(request.reasoning, control, asked)
-    if wanted is not None and target.reasoning == "none":
+    if wanted is not None and target.reasoning in _DEAF:
         if _asks(wanted):
-            warn(f"reasoning: {target.model or 'the model'} does not reason")
+            warn(f"reasoning: {target.model or 'the model'} {_DEAF[target.reasoning]}")
         wanted = None
     if wanted is not None:
-        wanted = _within(wanted, target, warn)
+        wanted = _leveled(_within(wanted, target, warn), target, warn)
     return request if wanted == request.reasoning else replace(request, reasoning=wanted)
 
 
@@ -70,6 +72,36 @@ def _within(wanted: Reasoning, target: Target, warn: Warn) -> Reasoning:
         warn(f"reasoning: {model} takes {least} to {most} tokens, {wanted.budget} became {budget}")
         return replace(wanted, budget=budget)
     return wanted
+
+
+def _leveled(wanted: Reasoning, target: Target, warn: Warn) -> Reasoning:
+    """With an effort that the model knows: the next lower one, else its lowest."""
+    if wanted.effort is None or not target.efforts or wanted.effort in target.efforts:
+        return wanted
+    if wanted.enabled is False and target.reasoning != "effort":
+        return wanted  # it has another way of switching reasoning off
+    below = [e for e in target.efforts if _EFFORTS.index(e) <= _rank(wanted.effort)]
+    effort = below[-1] if below else target.efforts[0]
+    warn(f"reasoning: {target.model or 'the model'} has no effort {wanted.effort}, it became {effort}")
+    return replace(wanted, effort=effort, enabled=True)
+
+
+def _rank(effort: str) -> int:
+    return _EFFORTS.index(effort) if effort in _EFFORTS else len(_EFFORTS)
+
+
+def apply_rejects(request: Request, target: Target, warn: Warn = _unheard) -> Request:
+    """Of two parameters that exclude one another (`a+b` in `rejects`) the first is kept.
+
+    Parameters that are refused altogether are left out by the codecs.
+    """
+    sampling = request.sampling
+    for first, plus, second in (name.partition("+") for name in target.rejects):
+        if plus and getattr(sampling, first) is not None and getattr(sampling, second) is not None:
+            warn(f"{second}: {target.model or 'the model'} does not take it together with {first}")
+            dropped: dict[str, Any] = {second: None}
+            sampling = replace(sampling, **dropped)
+    return request if sampling is request.sampling else replace(request, sampling=sampling)
 
 
 def apply_verbosity(request: Request, verbosity: str | None) -> Request:

@@ -1,8 +1,14 @@
 import pytest
 
 from llm_intercept.wire.codec import Target
-from llm_intercept.wire.ir import Cache, Message, Reasoning, Request, Text
-from llm_intercept.wire.rewrites import Placement, apply_reasoning, apply_system, apply_verbosity
+from llm_intercept.wire.ir import Cache, Message, Reasoning, Request, Sampling, Text
+from llm_intercept.wire.rewrites import (
+    Placement,
+    apply_reasoning,
+    apply_rejects,
+    apply_system,
+    apply_verbosity,
+)
 
 OFF = Reasoning(enabled=False)
 HIGH = Reasoning(enabled=True, effort="high")
@@ -64,7 +70,8 @@ def test_budgets_stay_within_the_model_s_range(tokens: int, expected: int, warni
     ("own", "control", "warned"),
     [
         (None, HIGH, True), (BUDGET, None, True), (ADAPTIVE, None, True), (OFF, None, False),
-        (None, None, False),        (None, Reasoning(visible=True), False), (None, Reasoning(effort="none", enabled=False), False),
+        (None, None, False), (None, Reasoning(visible=True), False),
+        (None, Reasoning(effort="none", enabled=False), False),
     ],
 )  # fmt: skip
 def test_no_reasoning_for_models_that_have_none(
@@ -126,3 +133,54 @@ def test_what_the_client_cached_comes_first_and_unchanged(mode: Placement) -> No
     found = apply_system(request(None, SYSTEM, USER), "P", mode)
     assert found.messages[0].parts[:2] == SYSTEM.parts[:2]
     assert found.messages[1] is USER
+
+
+EFFORTS = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("form", "efforts", "asked", "expected"),
+    [
+        ("effort", EFFORTS, "high", HIGH),
+        ("effort", EFFORTS, "max", HIGH),
+        ("effort", EFFORTS, "xhigh", HIGH),
+        ("effort", EFFORTS, "minimal", Reasoning(enabled=True, effort="low")),
+        ("effort", EFFORTS, "none", Reasoning(enabled=True, effort="low")),
+        ("effort", EFFORTS, "new", HIGH),
+        ("effort", (), "max", Reasoning(enabled=True, effort="max")),
+        ("adaptive", EFFORTS, "none", Reasoning(enabled=False, effort="none")),
+    ],
+)
+def test_efforts_become_ones_that_the_model_knows(
+    form: str, efforts: tuple[str, ...], asked: str, expected: Reasoning
+) -> None:
+    heard: list[str] = []
+    control = Reasoning(enabled=asked != "none", effort=asked)
+    target = Target(model="m", reasoning=form, efforts=efforts)
+    assert apply_reasoning(request(), control, target, warn=heard.append).reasoning == expected
+    changed = expected.effort != asked
+    assert heard == ([f"reasoning: m has no effort {asked}, it became {expected.effort}"] if changed else [])
+
+
+def test_a_model_that_reasons_as_it_likes_is_told_nothing() -> None:
+    heard: list[str] = []
+    target = Target(model="grok-4", reasoning="fixed")
+    assert apply_reasoning(request(HIGH), None, target, warn=heard.append).reasoning is None
+    assert heard == ["reasoning: grok-4 reasons as it likes"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (Sampling(temperature=0.5, top_p=0.9), Sampling(temperature=0.5)),
+        (Sampling(top_p=0.9), Sampling(top_p=0.9)),
+        (Sampling(temperature=0.0), Sampling(temperature=0.0)),
+    ],
+)
+def test_two_parameters_that_exclude_one_another(given: Sampling, expected: Sampling) -> None:
+    heard: list[str] = []
+    target = Target(model="claude", rejects=frozenset(("temperature+top_p", "top_k")))
+    found = apply_rejects(Request("m", (), sampling=given), target, heard.append)
+    assert found.sampling == expected
+    warning = "top_p: claude does not take it together with temperature"
+    assert heard == ([warning] if given != expected else [])
