@@ -144,12 +144,13 @@ def test_texts_without_anything_between_are_one_message():
     ("part", "item"),
     [
         (Thinking("hm", "sig", "anthropic"), {"summary": "hm", "encrypted_content": "lli1.anthropic.sig"}),
-        (Thinking("", "blob", "anthropic", redacted=True), {"encrypted_content": "lli1.anthropic.blob"}),
+        (Thinking("", "blob", "anthropic", redacted=True), {"encrypted_content": "lli1.anthropic!.blob"}),
         (
             Thinking("hm", "gAAA", OWN, summary=True, id="rs_7"),
             {"summary": "hm", "encrypted_content": "gAAA"},
         ),
         (Thinking("raw", extras={OWN: {}}, id="rs_7"), {"content": "raw"}),
+        (Thinking("", "sig", "anthropic"), {"encrypted_content": "lli1.anthropic.sig"}),
         (Thinking("hm"), {"summary": "hm"}),
         (Thinking(), {}),
     ],
@@ -178,7 +179,7 @@ def test_foreign_thinking_does_not_go_to_a_provider_of_this_dialect():
 
 
 def test_signatures_of_calls_are_carried_beside_them():
-    calls = ToolCall("a", "f", "{}", "s1.x", "gemini"), ToolCall("b", "g", "{}", "s2", "gemini")
+    calls = ToolCall("a.1", "f", "{}", "s1.x", "gemini"), ToolCall("b", "g", "{}", "s2", "gemini")
     answer = Answer("r", "m", (*calls, Text("x")), "tool_calls", USAGE)
     output = obeys_the_grammar(sdk.frames(unfold(answer)))[-1]["response"]["output"]
     assert [item["type"] for item in output] == [
@@ -191,7 +192,7 @@ def test_signatures_of_calls_are_carried_beside_them():
     reordered = [output[0], output[2], output[1], output[3]]
     (turn,) = codec.decode_request({"input": reordered}, "m", False).messages
     assert [(p.id, p.signature, p.origin) for p in turn.parts if isinstance(p, ToolCall)] == [
-        ("a", "s1.x", "gemini"),
+        ("a.1", "s1.x", "gemini"),
         ("b", "s2", "gemini"),
     ]
     assert len(turn.parts) == 2

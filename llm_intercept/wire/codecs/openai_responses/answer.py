@@ -134,8 +134,9 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
         **mapping(own(answer.extras).get("@usage")),
         **written_usage(answer.usage, context, native),
     }
-    if answer.usage.service_tier:
-        body["service_tier"] = answer.usage.service_tier
+    tier = answer.usage.service_tier if native else controls.own_tier(answer.usage.service_tier)
+    if tier:
+        body["service_tier"] = tier
     return body
 
 

@@ -204,10 +204,16 @@ def encode_identity(request: Request, native: bool, context: Context) -> Raw:
     return raw
 
 
+def own_tier(tier: str | None) -> str | None:
+    """A service tier by the name that it has here."""
+    found = TIERS.get(tier or "", tier)
+    return found if found in OWN_TIERS else None
+
+
 def _tier(tier: str, native: bool, context: Context) -> Raw:
-    found = TIERS.get(tier, tier)
-    if native or found in OWN_TIERS:
-        return {"service_tier": tier if native else found}
+    found = tier if native else own_tier(tier)
+    if found is not None:
+        return {"service_tier": found}
     context.warn(f"service_tier: {tier} is not known to {TARGET}")
     return {}
 

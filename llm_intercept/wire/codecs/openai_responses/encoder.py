@@ -6,6 +6,7 @@ import orjson
 
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.openai_responses.answer import Envelope, ending, response_id, written_usage
+from llm_intercept.wire.codecs.openai_responses.controls import own_tier
 from llm_intercept.wire.codecs.openai_responses.errors import error_event, stream_error
 from llm_intercept.wire.codecs.openai_responses.output import Output
 from llm_intercept.wire.codecs.openai_responses.pieces import Happening
@@ -99,5 +100,5 @@ class StreamEncoder:
         body["output"] = self._output.written()
         if usage is not None:
             body["usage"] = written_usage(usage, self._context)
-            body["service_tier"] = usage.service_tier or body["service_tier"]
+            body["service_tier"] = own_tier(usage.service_tier) or body["service_tier"]
         return f"response.{status}", {"response": body}

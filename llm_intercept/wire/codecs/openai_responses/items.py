@@ -5,8 +5,11 @@ from llm_intercept.wire.codecs.openai_responses.names import Flat, flat
 from llm_intercept.wire.codecs.openai_responses.terms import (
     FOREIGN_REASONING,
     NAME,
+    OF_CALL,
+    REDACTED,
     Members,
     Raw,
+    call_mark,
     item_members,
     kept,
     rest,
@@ -36,7 +39,6 @@ ROLES: dict[str, Role] = {
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 RESULTS = ("function_call_output", "custom_tool_call_output")
 BETWEEN = "\n\n"  # summary parts of one reasoning item, as one text
-OF_CALL = "#"  # in a tag: the signature is that of a tool call
 CALL_WORDS = frozenset(("type", "call_id", "name", "namespace", "arguments", "input"))
 NO_NAMES: Flat = {}
 
@@ -105,11 +107,12 @@ def thinking(
     signature: str = "",
     origin: str = "",
 ) -> Thinking:
+    whole = origin.endswith(REDACTED)
     return Thinking(
         text,
         signature,
-        origin if signature else "",
-        redacted=bool(signature) and not text,
+        origin.removesuffix(REDACTED) if signature else "",
+        redacted=bool(signature) and not text and (native or whole),
         summary=summary,
         id=string(raw.get("id")) if native else "",
         extras={NAME: members} if native else NO_EXTRAS,
@@ -198,7 +201,7 @@ class Turns:
     def _sign(self, call_id: str, origin: str, signature: str) -> None:
         """The signature of a tool call of this turn, which the client could only carry beside it."""
         for index, part in enumerate(self._parts):
-            if isinstance(part, ToolCall) and part.id == call_id:
+            if isinstance(part, ToolCall) and call_mark(part.id) == call_id:
                 self._parts[index] = signed(part, origin, signature)
 
 

@@ -7,13 +7,15 @@ one part each. Numbering the events and putting the items in order is the busine
 from itertools import chain
 from typing import Any, Protocol
 
-from llm_intercept.wire.codecs.openai_responses.items import OF_CALL
 from llm_intercept.wire.codecs.openai_responses.terms import (
     FOREIGN_REASONING,
     NAME,
     NEVER,
+    OF_CALL,
+    REDACTED,
     Members,
     Raw,
+    call_mark,
     item_of,
     tagged,
     written,
@@ -144,6 +146,7 @@ class ReasoningItem:
         self.place = place
         self.open = 0
         self._native = is_native(part)
+        self._redacted = part.redacted
         self._joint = part.id  # by which further parts of the same item are known
         known = part.id if self._native else ""
         self.id = known or fitted(name, NEVER, "rs_" if self._native else FOREIGN_REASONING)
@@ -223,9 +226,14 @@ class ReasoningItem:
         if self._content:
             raw["content"] = [*chain(*self._content)]
         if self._signature:
-            foreign = self._origin not in ("", NAME)
-            raw["encrypted_content"] = tagged(self._origin, self._signature) if foreign else self._signature
+            raw["encrypted_content"] = self._carried()
         return {**raw, **self._members}
+
+    def _carried(self) -> str:
+        """Encrypted content, or another dialect's signature for the client to carry."""
+        if self._origin in ("", NAME):
+            return self._signature
+        return tagged(self._origin + (REDACTED if self._redacted else ""), self._signature)
 
 
 def _thought(kind: str, text: str) -> Raw:
@@ -307,7 +315,7 @@ class CallItem:
         """The signature of another dialect's call, which the client can only carry in reasoning beside it."""
         if not self.signature or self.origin in ("", NAME):
             return None
-        mark = tagged(f"{self.origin}{OF_CALL}{self.call_id}", self.signature)
+        mark = tagged(f"{self.origin}{OF_CALL}{call_mark(self.call_id)}", self.signature)
         name = fitted(f"{self.call_id}{OF_CALL}", NEVER, FOREIGN_REASONING)
         return WholeItem(place, {"id": name, "type": "reasoning", "summary": [], "encrypted_content": mark})
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import NO_EXTRAS, Extras, Json
+from llm_intercept.wire.toolids import fitted
 
 type Members = Mapping[str, Json]
 type Raw = dict[str, Any]
@@ -22,11 +23,15 @@ TARGET = "OpenAI responses"
 CALL_ID = SHORT = re.compile(r"[^\x00-\x1f]{1,64}")
 # OpenAI's; bare UUIDs (xAI, DeepSeek) and OpenRouter's: clients refer to earlier answers by them.
 RESPONSE_ID = re.compile(r"resp_[\w-]{1,120}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|gen-[\w-]{1,120}")
+DOTLESS = re.compile(r"[\w-]+")
 NEVER = re.compile(r"(?!)")
 
 # Marks reasoning items that we made of another provider's thinking: no provider knows these ids.
 FOREIGN_REASONING = "rs_lli1"
 TAG = "lli1."
+# In a tag, after the origin: the signature is all there is of the thought; it is that of a tool call.
+REDACTED = "!"
+OF_CALL = "#"
 EMPTY: Raw = {}
 
 
@@ -66,6 +71,11 @@ def item_of(extras: Extras) -> Raw:
 def tagged(origin: str, signature: str) -> str:
     """A signature of another dialect, for the client to carry and to give back."""
     return f"{TAG}{origin}.{signature}"
+
+
+def call_mark(call_id: str) -> str:
+    """The id of a call inside a tag, where a dot would end it."""
+    return fitted(call_id, DOTLESS, "")
 
 
 def untagged(content: str) -> tuple[str, str]:
