@@ -131,6 +131,8 @@ def written(part: Part, context: Context) -> list[dict[str, Any]]:
     """The part as a client of Gemini's gets it."""
     match part:
         case Text():
+            if part.citations:
+                uncited(context)
             return [writing.text(part)]
         case RefusalText(text):
             return [{"text": text}]
@@ -146,6 +148,10 @@ def written(part: Part, context: Context) -> list[dict[str, Any]]:
         case Opaque():
             return _opaque(part, context)
     return []
+
+
+def uncited(context: Context) -> None:
+    context.warn("citations: dropped, Gemini's are about the answer as a whole")
 
 
 def _opaque(part: Opaque, context: Context) -> list[dict[str, Any]]:

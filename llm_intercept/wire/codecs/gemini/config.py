@@ -95,7 +95,10 @@ def _sampling(sampling: Sampling, context: Context) -> dict[str, Any]:
     _limit(config, context)
     if sampling.stop:
         config["stopSequences"] = list(sampling.stop[:STOPS])
-    if len(sampling.stop) > STOPS:
+    if sampling.stop and "stop" in context.target.rejects:
+        del config["stopSequences"]
+        context.warn(f"stop: not taken by {context.target.model}")
+    elif len(sampling.stop) > STOPS:
         context.warn(f"stop: Gemini takes {STOPS} sequences, the others are dropped")
     return config
 

@@ -13,7 +13,7 @@ import orjson
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.gemini import errors, logprobs
 from llm_intercept.wire.codecs.gemini import finish as ends
-from llm_intercept.wire.codecs.gemini.answer import identity, written
+from llm_intercept.wire.codecs.gemini.answer import identity, uncited, written
 from llm_intercept.wire.codecs.gemini.shapes import inner, own, without
 from llm_intercept.wire.fold import appended
 from llm_intercept.wire.ir import (
@@ -102,6 +102,8 @@ class Encoder:
         plain = event.text and isinstance(held.part, Text) and not (held.part.text or held.part.extras)
         if plain and not event.logprobs and self._is_head(event.index):
             return [("", self._chunk(b'{"text":' + orjson.dumps(event.text) + b"}"))]
+        if event.citation is not None:
+            uncited(self._context)
         held.part = appended(held.part, event)
         held.scores.extend(event.logprobs)
         return self._live(event.index)

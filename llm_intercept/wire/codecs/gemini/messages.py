@@ -61,7 +61,7 @@ def _message(item: dict[str, Any], index: int, ids: HistoryIds) -> Message:
 
 
 def _role(name: object) -> Role:
-    if name in MODEL_ROLES:
+    if isinstance(name, str) and name in MODEL_ROLES:
         return "assistant"
     return "system" if name == "system" else "user"
 

@@ -52,7 +52,7 @@ def read(item: dict[str, Any], ids: Ids) -> Iterable[Part]:
 def text(part: dict[str, Any]) -> list[Part]:
     words = part.get("text")
     words = words if isinstance(words, str) else ""
-    if len(part) == 1:
+    if len(part) == 1 and "text" in part:
         return [Text(words)] if words else []
     signature, origin = untagged(part.get("thoughtSignature"))
     rest = without(part, _TEXT)

@@ -13,6 +13,7 @@ import orjson
 
 from llm_intercept.wire.codecs.gemini.schema_types import (
     FORMATS,
+    OF_ONE_TYPE,
     bounded,
     described,
     enumerated,
@@ -115,7 +116,7 @@ def _object(schema: dict[str, Any]) -> dict[str, Any]:
         return schema if schema.get("type") == "object" else {"type": "object"}
     properties: dict[str, Any] = {}
     for variant in variants:
-        properties = {**mapping(variant.get("properties")), **properties}
+        properties = _also(properties, mapping(variant.get("properties")))
     required = [set(variant.get("required") or ()) for variant in variants]
     always = [name for name in properties if all(name in names for names in required)]
     joined: dict[str, Any] = {"type": "object", "properties": properties, "required": always}
@@ -147,7 +148,7 @@ class _Cleaner:
 
     def _note(self, source: dict[str, Any]) -> None:
         self.dropped.update(source.keys() - _COPIED - _HANDLED - _NOISE)
-        if isinstance(source.get("additionalProperties"), dict) and "properties" not in source:
+        if mapping(source.get("additionalProperties")) and "properties" not in source:
             self.dropped.add("additionalProperties")
 
     def _reference(self, source: dict[str, Any], active: tuple[str, ...]) -> dict[str, Any]:
@@ -192,7 +193,7 @@ class _Cleaner:
                 part = {**(target or {}), **rest}
             if "allOf" in part and len(seen) <= _DEPTH:
                 part = self._merged(part, (*seen, "allOf"))
-            properties = {**mapping(part.get("properties")), **mapping(total.get("properties"))}
+            properties = _also(mapping(total.get("properties")), mapping(part.get("properties")))
             required = list(dict.fromkeys([*_names(total), *_names(part)]))
             total = {**part, **total}
             total.update({"properties": properties} if properties else {})
@@ -256,6 +257,11 @@ class _Cleaner:
         return self.node(next(iter(kinds.values()), {}), (*active, "items"))
 
 
+def _also(first: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Both, the first word on each and in this order."""
+    return {**first, **{name: value for name, value in more.items() if name not in first}}
+
+
 def _names(source: dict[str, Any]) -> list[str]:
     names = source.get("required")
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
@@ -297,4 +303,7 @@ def _of_types(source: dict[str, Any]) -> dict[str, Any]:
     rest.pop("type")
     if len(real) == 1:
         return {**rest, "type": real[0]}
-    return {**rest, "anyOf": [single_type(rest, kind) for kind in real]} if real else rest
+    if not real:
+        return rest
+    shared = {key: value for key, value in rest.items() if key not in OF_ONE_TYPE}
+    return {**shared, "anyOf": [single_type(rest, kind) for kind in real]}

@@ -28,6 +28,9 @@ _ONLY = {
 }
 
 
+OF_ONE_TYPE = frozenset(keyword for keywords in _ONLY.values() for keyword in keywords)
+
+
 def inferred(source: Mapping[str, Any]) -> str:
     """Gemini wants a type everywhere; where none is given the other keywords tell, else it is text."""
     kind = source.get("type")
@@ -82,7 +85,8 @@ def enumerated(out: dict[str, Any], source: Mapping[str, Any], kind: str) -> Non
         return
     words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in real)
     if words:
-        out["description"] = " ".join(filter(None, (out.get("description"), f"One of: {words}.")))
+        told = f"Always {words}." if "const" in source else f"One of: {words}."
+        out["description"] = " ".join(filter(None, (out.get("description"), told)))
 
 
 def described(schema: dict[str, Any], description: object) -> dict[str, Any]:
