@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from mitmproxy import flow, hooks, http, options
+from mitmproxy import flow, hooks, http, options, optmanager
 from mitmproxy.addonmanager import AddonManager, safecall
 from mitmproxy.addons.termlog import TermLog
 from mitmproxy.exceptions import AddonHalt
@@ -21,7 +21,7 @@ class LeanMaster(Master):
     """With the terminal's log as its first addon."""
 
     def __init__(self) -> None:
-        super().__init__(options.Options())
+        super().__init__(LeanOptions())
         self.addons: LeanAddons = LeanAddons(self)
         self._termlog_addon = TermLog()
         self.addons.add(self._termlog_addon)
@@ -45,6 +45,18 @@ def _get_all(headers: http.Headers, name: str | bytes) -> list[str]:
     wanted = (name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")).lower()
     found = [value for field, value in headers.fields if field.lower() == wanted]
     return [value.decode("utf-8", "surrogateescape") for value in found]
+
+
+class LeanOptions(options.Options):
+    """What cannot be changed in place is given out as it is: mitmproxy copies it deeply, for every chunk."""
+
+    def __getattr__(self, name: str) -> Any:
+        option = self._options.get(name)
+        if option is not None:
+            value = option._default if option.value is optmanager.unset else option.value
+            if value is None or isinstance(value, (bool, int, str)):
+                return value
+        return super().__getattr__(name)
 
 
 class LeanAddons(AddonManager):

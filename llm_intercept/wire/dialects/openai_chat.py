@@ -66,6 +66,9 @@ def _note(reading: Reading, payload: Payload) -> None:
 def _content(reading: Reading, message: Payload) -> None:
     """`reasoning_content` is DeepSeek's and others' name, `reasoning` OpenRouter's and Groq's."""
     content = message.get("content")
+    if len(message) == 1 and isinstance(content, str):  # nearly every event of a stream
+        reading.add(content)
+        return
     if isinstance(content, list):  # Mistral's thinking models
         reading.add(words(content))
     else:
