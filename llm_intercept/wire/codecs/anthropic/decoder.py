@@ -35,7 +35,7 @@ from llm_intercept.wire.reading import Reading
 type Payload = Mapping[str, Any]
 
 MESSAGE = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
-DELTA = frozenset({"stop_reason", "stop_sequence"})
+DELTA = frozenset({"type", "stop_reason", "stop_sequence"})
 EVENT = frozenset({"type", "delta", "usage"})
 DELTA_OF = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 STRAY = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking"}

@@ -35,6 +35,7 @@ from llm_intercept.wire.ir import (
 from llm_intercept.wire.usage import Usage
 
 IN_DELTA = ("container", "stop_details")
+NOT_BESIDE = frozenset({*IN_DELTA, "type", "delta", "usage", REASON})
 STREAMED = ("server_tool_use", "mcp_tool_use")
 
 
@@ -272,7 +273,7 @@ class Encoder:
             "stop_sequence": event.stop_sequence or None,
             **{name: mine[name] for name in IN_DELTA if name in mine},
         }
-        beside = {n: v for n, v in mine.items() if n not in (*IN_DELTA, "usage", REASON)}
+        beside = {name: value for name, value in mine.items() if name not in NOT_BESIDE}
         usage = self._final(event.usage, event.extras)
         return [*frames, _frame("message_delta", delta=delta, **beside, usage=usage), _frame("message_stop")]
 
