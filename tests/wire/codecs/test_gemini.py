@@ -634,6 +634,8 @@ FINISHES: list[tuple[str, tuple[Any, ...], Finish]] = [
     ("RECITATION", (), "content_filter"),
     ("MODEL_ARMOR", (), "content_filter"),
     ("MALFORMED_FUNCTION_CALL", (), "error"),
+    ("UNEXPECTED_TOOL_CALL", (), "error"),
+    ("UNEXPECTED_TOOL_CALL", ({"functionCall": {"name": "f"}},), "tool_calls"),
     ("OTHER", (), "other"),
     ("SOMETHING_NEW", (), "other"),
 ]

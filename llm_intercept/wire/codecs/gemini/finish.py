@@ -53,6 +53,7 @@ _NUMBERED = {
     9: "SPII",
     10: "MALFORMED_FUNCTION_CALL",
 }
+_AFTER_CALLS = frozenset(("UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"))
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 
 
@@ -65,9 +66,9 @@ def reason(value: object) -> str:
 
 
 def finish(word: str, calls: bool) -> Finish:
-    """Gemini says STOP after function calls too."""
+    """Gemini says STOP after function calls too. One of an unknown function the client can still answer."""
     found = FINISHES.get(word, "other")
-    return "tool_calls" if calls and found == "stop" else found
+    return "tool_calls" if calls and (found == "stop" or word in _AFTER_CALLS) else found
 
 
 def usage(metadata: Mapping[str, Json]) -> Usage:
