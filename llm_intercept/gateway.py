@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
-from llm_intercept import bundle, ca, config, environment, presence, prices
+from llm_intercept import bundle, ca, config, environment, presence, prices, resources
 from llm_intercept.access import Access
 from llm_intercept.counting import count_tokens
 from llm_intercept.dispatch import Dispatch
@@ -20,8 +20,10 @@ from llm_intercept.ledger import Ledger, captured, intent, outline
 from llm_intercept.logs import Logs
 from llm_intercept.metrics import Metrics
 from llm_intercept.plan import Planner
+from llm_intercept.policy.facts import Facts
 from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
+from llm_intercept.prompts import with_prompts
 from llm_intercept.providers import Registry
 from llm_intercept.settings import Settings
 from llm_intercept.sim.local import Local
@@ -33,7 +35,6 @@ from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
 from llm_intercept.store.writer import Writer
 from llm_intercept.vault import Vault
 from llm_intercept.wire import dialects
-from llm_intercept.wire.codec import Target
 
 logger = logging.getLogger("llm_intercept")
 
@@ -43,13 +44,6 @@ ERROR_BODY = 64_000
 # larger ones are read in the writer's thread.
 READ_AT_ONCE = 200_000
 _FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
-
-
-class _NothingKnown:
-    """Facts of models where no catalogue is at hand."""
-
-    def target(self, provider: str, model: str) -> Target:
-        return Target(provider=provider, model=model)
 
 
 class Gateway:
@@ -87,10 +81,13 @@ class Gateway:
         self.dispatch = Dispatch(
             self.registry, self._control, self._local.address, self.settings.usage.inject, time.time
         )
+        facts = Facts(self.registry.providers, resources.model_catalogue)
         self._planner = Planner(
             self.registry,
-            ModelMap(self.settings.models, self.registry.providers, lambda model: False),
-            _NothingKnown(),
+            ModelMap(
+                with_prompts(self.settings.models, self.home.path), self.registry.providers, facts.known
+            ),
+            facts,
             time.time,
             lambda length: secrets.token_urlsafe(length)[:length],
         )

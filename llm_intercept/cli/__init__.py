@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "ca": "Show, export and replace the root certificate.",
         "doctor": "Check everything, down to whether the clients here trust us.",
         "addons": "Print the script to give to `mitmdump -s`.",
+        "translate": "Translate a request, an answer or a stream into another dialect.",
     },
     "Manage": {
         "key": "Store the keys of providers, encrypted.",

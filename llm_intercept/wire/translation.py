@@ -46,7 +46,12 @@ class Translation:
 
     def read(self, body: bytes, model: str, stream: bool) -> Request:
         """The client's request; raises Untranslatable."""
-        return self.client.decode_request(parse_object(body), model, stream)
+        document = parse_object(body)
+        if self.client.NAME != self.upstream.NAME and (
+            check := getattr(self.client, "check_translatable", None)
+        ):
+            check(document)  # what only the client's own provider could look up
+        return self.client.decode_request(document, model, stream)
 
     def encode(self, request: Request) -> Encoded:
         """The request for the provider; raises Untranslatable."""
