@@ -1,6 +1,6 @@
 """Requests. The model, and whether a stream is wanted, stand in the path."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from llm_intercept.wire.codec import Context, Encoded
 from llm_intercept.wire.codecs.bedrock_converse import messages, options, reasoning, tools
@@ -12,13 +12,29 @@ from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import Json, OpaqueTool, Request
 
 DECODED = frozenset({"system", "messages", "modelId"})
-# Members of other dialects that nobody misses in an answer.
+# Members of other dialects that nobody misses in an answer, or that are understood and kept beside.
 NOISE = frozenset(
     {
         *("id", "store", "stream_options", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
-        *("anthropic_version", "anthropic_beta", "include", "client_metadata", "parallel_tool_calls"),
+        *(
+            "anthropic_version",
+            "anthropic_beta",
+            "betas",
+            "include",
+            "client_metadata",
+            "parallel_tool_calls",
+        ),
+        *(
+            "usage",
+            "description",
+            "parameters",
+            "parametersJsonSchema",
+            "responseJsonSchema",
+            "responseSchema",
+        ),
     }
 )
+NESTED = "generationConfig"  # Gemini's settings stand in an object of their own
 
 
 def decode_request(body: Mapping[str, Json], model: str, stream: bool) -> Request:
@@ -82,12 +98,18 @@ def encode_request(request: Request, context: Context) -> Encoded:
 
 
 def _warn_of_others(request: Request, context: Context) -> None:
-    """Members of other dialects that have no word in the IR."""
+    """Members of other dialects that have no word in the IR; names with a mark are their codecs' notes."""
     kept = [request.extras, *(tool.extras for tool in request.tools if not isinstance(tool, OpaqueTool))]
     for extras in kept:
         for dialect, members in extras.items():
-            if dialect == NAME:
-                continue
-            for name, value in members.items():
-                if name not in NOISE and value not in (None, {}, [], ""):
+            for name, value in _flat(members) if dialect != NAME else ():
+                if name not in NOISE and name[:1].isalpha() and value not in (None, {}, [], ""):
                     context.warn(f"{name}: of {dialect}, not known to Converse")
+
+
+def _flat(members: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    for name, value in members.items():
+        if name == NESTED:
+            yield from mapping(value).items()
+        else:
+            yield name, value
