@@ -72,19 +72,17 @@ class Shape(Protocol):
 
     NAME: str
 
-    @staticmethod
-    def decode_request(body: Mapping[str, Json], model: str = "", operation: str = "") -> EmbedRequest:
+    def decode_request(self, body: Mapping[str, Json], model: str = "", operation: str = "") -> EmbedRequest:
         """`model` is that of the path. `operation` is the endpoint; "" where the body tells it."""
 
-    @staticmethod
-    def encode_request(request: EmbedRequest, context: Context, operation: str = "") -> EmbedEncoded:
+    def encode_request(self, request: EmbedRequest, context: Context, operation: str = "") -> EmbedEncoded:
         """`operation` "": the shape's newest endpoint that can say it."""
 
-    @staticmethod
-    def decode_answer(body: Mapping[str, Json]) -> EmbedAnswer: ...
+    def decode_answer(self, body: Mapping[str, Json]) -> EmbedAnswer: ...
 
-    @staticmethod
-    def encode_answer(answer: EmbedAnswer, request: EmbedRequest, context: Context) -> Mapping[str, Json]:
+    def encode_answer(
+        self, answer: EmbedAnswer, request: EmbedRequest, context: Context
+    ) -> Mapping[str, Json]:
         """`request` is the client's, which decides the form of its answer."""
 
 
