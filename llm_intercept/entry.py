@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
@@ -60,7 +60,7 @@ class Entry:
             client_ip=arrival.client_ip,
             dialect=endpoint.dialect,
             operation=endpoint.operation,
-            model=_model_in_path(endpoint, bare),
+            model=_model_in_path(endpoint, path),
             stream=endpoint.stream == "path",
             explicit=explicit,
             recorded=not self._registry.not_inference(provider, bare),
@@ -109,8 +109,14 @@ class Entry:
 
 
 def _model_in_path(endpoint: Endpoint, path: str) -> str:
-    match = endpoint.path.search(path)
+    """In the path itself, or beside it where nothing is sent that could name it (Realtime's WebSockets)."""
+    bare, _, query = path.partition("?")
+    match = endpoint.path.search(bare)
     model = match.groupdict().get("model") if match else None
+    if model is None and query and endpoint.stream == "path":
+        named = parse_qs(query)
+        model = next((named[name][0] for name in ("model", "deployment") if name in named), None)
+        return model or ""
     return unquote(model) if model else ""
 
 
