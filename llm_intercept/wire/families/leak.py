@@ -93,4 +93,10 @@ def split(text: str) -> list[Piece]:
     if not text.lstrip().startswith(OPENING):
         return [(False, text)] if text else []
     leak = Leak()
-    return leak.feed(text) + leak.close()
+    joined: list[Piece] = []
+    for thinking, piece in leak.feed(text) + leak.close():
+        if joined and joined[-1][0] == thinking:
+            joined[-1] = (thinking, joined[-1][1] + piece)
+        else:
+            joined.append((thinking, piece))
+    return joined

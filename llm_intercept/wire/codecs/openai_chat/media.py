@@ -64,7 +64,7 @@ def _image(item: Mapping[str, Any]) -> Part | None:
     source = item.get("image_url")
     known = mapping(source)
     url = source if isinstance(source, str) else string(known.get("url"))
-    kept = extras(rest(item, ("type", "image_url", "text")))
+    kept = extras(rest(item, ("type", "image_url", "text", "index")))
     return _sourced("image", url, cache_of(item), kept, detail=string(known.get("detail"))) if url else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from llm_intercept.wire.codecs.openai_chat.messages_in import signature_of
-from llm_intercept.wire.codecs.openai_chat.terms import LEGACY, NAME, minted, string
+from llm_intercept.wire.codecs.openai_chat.terms import LEGACY, NAME, minted
 from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import NO_EXTRAS, Event, Part, PartDelta, PartEnded, ToolCall
 
@@ -73,9 +73,11 @@ class Calls:
         for item in items:
             custom = "custom" in item
             inner = mapping(item.get("custom" if custom else "function"))
-            call = self._find(item, string(inner.get("name")))
-            call.custom = call.custom or custom or item.get("type") == "custom"
-            self._grow(call, inner.get("name"), inner.get("input" if custom else "arguments"))
+            name = inner.get("name")
+            call = self._find(item, name)
+            if custom or item.get("type") == "custom":
+                call.custom = True
+            self._grow(call, name, inner.get("input" if custom else "arguments"))
             if "extra_content" in item:
                 signature, origin, _ = signature_of(item)
                 if signature:
@@ -93,8 +95,10 @@ class Calls:
                 self._open(call)
             self._emit(PartEnded(call.index))
 
-    def _find(self, item: Mapping[str, Any], name: str) -> _Call:
-        identity, index = string(item.get("id")), item.get("index")
+    def _find(self, item: Mapping[str, Any], name: object) -> _Call:
+        identity, index = item.get("id"), item.get("index")
+        if not isinstance(identity, str):
+            identity = ""
         if identity and identity in self._by_id:
             return self._by_id[identity]
         if isinstance(index, int):

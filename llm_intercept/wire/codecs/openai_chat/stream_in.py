@@ -1,6 +1,6 @@
 """A stream of chunks -> events of the IR, whatever the server's habits: total, and cheap for plain deltas."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llm_intercept.wire.codecs.openai_chat import thought
@@ -98,8 +98,8 @@ class ChatDecoder:
         choices = chunk.get("choices")
         if not self._started and (choices or chunk.get("id")):
             self._start(chunk)
-        usage = chunk.get("usage")
-        if usage or "x_groq" in chunk or "service_tier" in chunk:
+        tier = chunk.get("service_tier")
+        if chunk.get("usage") or "x_groq" in chunk or (tier and tier != self._tier):
             self._count(chunk)
         if not choices or not isinstance(choices, list):
             return
@@ -159,21 +159,36 @@ class ChatDecoder:
 
     def _further(self, delta: Mapping[str, Any]) -> None:
         """What comes after it."""
-        if refusal := string(delta.get("refusal")):
-            self._refused = True
-            self._append(RefusalText, RefusalText(""), refusal)
         if found := delta.get("tool_calls"):
-            self._close_open()
+            if self._open >= 0:
+                self._close_open()
             self._calls.feed(objects(found))
-        if found := mapping(delta.get("function_call")):
-            self._close_open()
-            self._calls.feed_legacy(found)
-        for citation in objects(delta.get("annotations")):
+        for name in delta:
+            if name in FURTHER and delta[name]:
+                FURTHER[name](self, delta[name])
+
+    def _refuse(self, refusal: object) -> None:
+        self._refused = True
+        self._append(RefusalText, RefusalText(""), string(refusal))
+
+    def _function(self, called: object) -> None:
+        self._close_open()
+        self._calls.feed_legacy(mapping(called))
+
+    def _cite(self, annotations: object) -> None:
+        for citation in objects(annotations):
             self._out.append(PartDelta(self._ready(Text, Text("")), citation=citation))
-        for part in parts_of(delta.get("images")):
+
+    def _show(self, images: object) -> None:
+        for part in parts_of(images):
             self._whole(part)
-        if found := mapping(delta.get("audio")):
-            self._hear(found)
+
+    def _hear(self, given: object) -> None:
+        audio = mapping(given)
+        for name in ("data", "transcript"):
+            if isinstance(audio.get(name), str):
+                self._audio[name] = self._audio.get(name, "") + audio[name]
+        self._audio |= rest(audio, ("data", "transcript"))
 
     def _content(self, content: object, logprobs: Logprobs) -> None:
         if isinstance(content, str):
@@ -238,7 +253,7 @@ class ChatDecoder:
 
     def _append(self, key: object, part: Part, text: str, logprobs: Logprobs = ()) -> None:
         index = self._open if key == self._what else self._ready(key, part)
-        self._out.append(PartDelta(index, text, logprobs=logprobs))
+        self._out.append(PartDelta(index, text, logprobs=logprobs) if logprobs else PartDelta(index, text))
 
     def _ready(self, key: object, part: Part) -> int:
         """The index of the open part of this kind; another kind's is closed for it."""
@@ -265,12 +280,6 @@ class ChatDecoder:
         if self._open >= 0:
             self._out.append(PartEnded(self._open))
             self._open, self._what = -1, None
-
-    def _hear(self, audio: Mapping[str, Any]) -> None:
-        for name in ("data", "transcript"):
-            if isinstance(audio.get(name), str):
-                self._audio[name] = self._audio.get(name, "") + audio[name]
-        self._audio |= rest(audio, ("data", "transcript"))
 
     def _end_all(self) -> list[Event]:
         self._unleak()
@@ -299,3 +308,12 @@ class ChatDecoder:
     def _failed(self, failure: Failure) -> Failed:
         self._ended = True
         return Failed(failure)
+
+
+FURTHER: dict[str, Callable[[ChatDecoder, object], None]] = {
+    "refusal": ChatDecoder._refuse,
+    "function_call": ChatDecoder._function,
+    "annotations": ChatDecoder._cite,
+    "images": ChatDecoder._show,
+    "audio": ChatDecoder._hear,
+}

@@ -76,6 +76,9 @@ class ChatEncoder:
         self._length = 0  # characters of text so far
         self._before = b""
         self._after = b""
+        self._details: dict[int, int] = {}  # a part's number in `reasoning_details`: SDKs join entries by it
+        self._images = 0
+        self._cited: list[Json] = []  # they take only one list whose entries have none
         self._members: Json = {}  # what every chunk has beside the dialect's own
         self._thought = False  # reasoning was sent: the next part of it begins a paragraph
 
@@ -143,7 +146,7 @@ class ChatEncoder:
                 return self._call(index, part)
             case Media():
                 item = media_item(part, self._context)
-                return [self._chunk({"images": [item]})] if item is not None else ()
+                return self._image(item) if item is not None else ()
             case Opaque():
                 return self._opaque(part)
         return ()
@@ -151,7 +154,7 @@ class ChatEncoder:
     def _thinking(self, index: int, part: Thinking) -> Iterable[Frame]:
         self._texts[index] = []
         if part.redacted:
-            return [self._chunk({"reasoning_details": [thought.detail_of(part)]})]
+            return [self._detail(index, thought.detail_of(part))]
         field = thought.answer_field(part).encode()
         self._fields[index] = field
         apart = self._thought and DETAIL not in own(part.extras)
@@ -191,7 +194,8 @@ class ChatEncoder:
         if index in self._texts:
             frames = self._thinks(index, event, frames)
         if event.citation is not None:
-            frames += self._cite(event)
+            item = annotation(event.citation, 0, self._length, self._context)
+            self._cited += [item] if item is not None else []
         return frames
 
     def _thinks(self, index: int, event: PartDelta, frames: list[Frame]) -> list[Frame]:
@@ -202,8 +206,8 @@ class ChatEncoder:
         self._thought = self._thought or bool(event.text)
         if DETAIL in own(part.extras):
             piece = replace(part, text=event.text, signature=event.signature, origin=event.origin)
-            delta: Json = {"reasoning": event.text} if event.text else {}
-            return [self._chunk({**delta, "reasoning_details": [thought.detail_of(piece)]})]
+            beside = {"reasoning": event.text} if event.text else {}
+            return [self._detail(index, thought.detail_of(piece), beside)]
         self._texts[index].append(event.text)
         if event.signature:
             signature, origin = part.signature + event.signature, event.origin or part.origin
@@ -218,9 +222,9 @@ class ChatEncoder:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": None}
         return [("", self._before + b',"choices":[' + orjson.dumps(choice) + b"]" + self._after)]
 
-    def _cite(self, event: PartDelta) -> Iterable[Frame]:
-        item = annotation(event.citation or {}, 0, self._length, self._context)
-        return [self._chunk({"annotations": [item]})] if item is not None else ()
+    def _image(self, item: Json) -> list[Frame]:
+        self._images += 1
+        return [self._chunk({"images": [{"index": self._images - 1, **item}]})]
 
     def _called(self, index: int, event: PartDelta) -> Iterable[Frame]:
         call = self._calls.get(index)
@@ -257,11 +261,18 @@ class ChatEncoder:
         texts = self._texts.pop(index, None)
         if texts is None or not part.signature or DETAIL in own(part.extras):
             return []
-        return [self._chunk({"reasoning_details": [thought.detail_of(replace(part, text="".join(texts)))]})]
+        return [self._detail(index, thought.detail_of(replace(part, text="".join(texts))))]
+
+    def _detail(self, index: int, detail: Json, beside: Json | None = None) -> Frame:
+        """One entry; those of our own dialect mostly have their index already."""
+        numbered = {"index": self._details.setdefault(index, len(self._details)), **detail}
+        return self._chunk({**(beside or {}), "reasoning_details": [numbered]})
 
     def _finish(self, event: Finished) -> Iterable[Frame]:
         frames = [frame for index in self._parts for frame in self._end(index)]
         answer = Answer("", "", tuple(self._parts.values()), event.finish)
+        if self._cited:
+            frames.append(self._chunk({"annotations": self._cited}))
         legacy = any(call.legacy for call in self._calls.values())
         late = {name: value for name, value in members(event.extras).items() if name not in self._members}
         name, data = self._chunk({}, finish_word(answer, legacy))

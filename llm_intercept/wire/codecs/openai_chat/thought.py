@@ -119,7 +119,7 @@ def answer(parts: Iterable[Part]) -> dict[str, Any]:
             continue
         notes = own(part.extras)
         if DETAIL in notes or part.signature:
-            details.append(detail_of(part))
+            details.append({"index": len(details), **detail_of(part)})
         if part.text:
             said.setdefault(answer_field(part), []).append(part.text)
     written: dict[str, Any] = {field: "\n\n".join(texts) for field, texts in said.items()}
