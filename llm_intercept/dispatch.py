@@ -104,7 +104,9 @@ class Dispatch:
         """What the plan says of the body and the headers; nothing for a call that goes where it was sent."""
         if exchange.upstream_body is not None:
             outgoing.method, outgoing.body = "POST", exchange.upstream_body
-            outgoing.headers[:] = _written_headers(exchange, outgoing)
+            outgoing.drop_header("content-encoding")
+            if exchange.translation is not None:
+                outgoing.headers[:] = _written_headers(exchange, outgoing)
             exchange.changed_body = True
         elif exchange.splices and outgoing.body is not None:
             outgoing.body = splice.set_top_level(self.plain(exchange, outgoing.body), exchange.splices)

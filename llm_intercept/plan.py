@@ -21,6 +21,8 @@ from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
 _CODEC_OF = {"bedrock_invoke": "anthropic"}
+# How codecs carry another dialect's signatures through a client's history.
+_MARK = b"lli1"
 CHARACTERS_PER_TOKEN = 3.6
 
 
@@ -55,7 +57,8 @@ class Planner:
         exchange.warnings.extend(found.warnings)
         exchange.extra_headers = dict(found.control.headers)
         provider = self._registry.providers[found.provider] if found.provider else exchange.provider
-        deep = found.reasoning is not None or found.control.deep
+        # Marks that an earlier, translated turn left in the history mean nothing to any provider.
+        deep = found.reasoning is not None or found.control.deep or _MARK in body
         if provider is exchange.provider and found.model == exchange.model and not deep:
             return None
         return self._redirect(exchange, provider, found, body, deep)
@@ -149,4 +152,7 @@ def _written(
     )
     request = rewrites.apply_verbosity(request, found.control.verbosity)
     request = rewrites.apply_system(request, found.control.system, found.control.system_mode)
-    return orjson.dumps(enveloped(translation.encode(request).body, serving.envelope))
+    written, betas = enveloped(translation.encode(request).body, serving.dialect, serving.envelope)
+    if betas:
+        exchange.extra_headers["anthropic-beta"] = ",".join(betas)
+    return orjson.dumps(written)

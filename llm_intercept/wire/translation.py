@@ -12,6 +12,7 @@ import orjson
 from llm_intercept.errors import Reply
 from llm_intercept.wire import codecs
 from llm_intercept.wire.codec import Codec, Context, Encoded
+from llm_intercept.wire.codecs import anthropic
 from llm_intercept.wire.codecs.anthropic import envelope
 from llm_intercept.wire.encoding import Decoder
 from llm_intercept.wire.fields import parse_object
@@ -81,12 +82,18 @@ class Translation:
         return Reply(status, tuple(headers.items()), body)
 
 
-_ENVELOPES = {"bedrock": envelope.for_bedrock, "vertex": envelope.for_vertex}
+_ENVELOPES = {"": envelope.for_anthropic, "bedrock": envelope.for_bedrock, "vertex": envelope.for_vertex}
 
 
-def enveloped(body: Mapping[str, Json], kind: str) -> Mapping[str, Json]:
-    """Anthropic's body as another host wants it; `kind` as in `Serving.envelope`."""
-    return _ENVELOPES[kind](dict(body)) if kind else body
+type Body = Mapping[str, Json]
+
+
+def enveloped(body: Body, dialect: str, kind: str) -> tuple[Body, tuple[str, ...]]:
+    """The body as its host wants it, and Anthropic's betas for the header; `kind` is `Serving.envelope`."""
+    if dialect != anthropic.NAME:
+        return body, ()
+    betas = () if kind == "bedrock" else envelope.betas(body)
+    return _ENVELOPES[kind](body), betas
 
 
 class _Source:
