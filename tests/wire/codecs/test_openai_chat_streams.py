@@ -328,3 +328,17 @@ def test_logprobs_streamed_and_whole() -> None:
     assert again.choices[0].logprobs is not None
     body = openai_chat.encode_answer(answer, Context())
     assert body["choices"][0]["logprobs"]["content"] == [entry]
+
+
+def test_signatures_of_calls_are_taken_by_the_sdk_and_come_back() -> None:
+    answer = Answer("", "m", (ToolCall("a", "f", '{"x":1}', "SIG", "gemini"),), "tool_calls")
+    late = [*unfold(answer)][:-1]
+    late.insert(3, PartDelta(0, signature="SIG", origin="gemini"))
+    for events in (unfold(answer), [*late, END]):
+        frames = encoded("openai_chat", events)
+        (made,) = accumulated(frames).choices[0].message.tool_calls or ()
+        assert made.function.arguments == '{"x":1}'
+        (part,) = folded("openai_chat", frames).parts
+        assert isinstance(part, ToolCall)
+        assert part.origin == "gemini"
+        assert part.signature.startswith("SIG")

@@ -21,7 +21,7 @@ OPTIONS = {
 }
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 NOISE = frozenset(
-    ("anthropic_version", "anthropic_beta", "client_metadata", "include", "store", "stream_options")
+    ("anthropic_version", "anthropic_beta", "betas", "client_metadata", "include", "store", "stream_options")
 )
 
 
@@ -142,7 +142,9 @@ def _logprobs(wanted: Sampling, body: dict[str, Any]) -> None:
 def _think(request: Request, context: Context, body: dict[str, Any]) -> None:
     """Models that cannot think refuse to be asked; levels are known to few (gpt-oss)."""
     wanted, form = request.reasoning, context.target.reasoning
-    if wanted is None:
+    if wanted is None or not (
+        wanted.enabled is not None or wanted.effort or wanted.budget or wanted.adaptive
+    ):
         return
     if wanted.enabled is False or wanted.effort == "none":
         body["think"] = False

@@ -55,7 +55,7 @@ def write(wanted: Reasoning | None, kept: Mapping[str, Any], context: Context, b
     elif form == "":
         _as_said(wanted, kept, context, body)
     elif form == "none":
-        if wanted.enabled is not False:
+        if wanted.enabled is not False and (wanted.enabled or wanted.effort or wanted.budget):
             context.warn(f"reasoning: {context.target.model or 'the model'} does not reason")
     else:
         _effort(wanted, context, body)

@@ -230,21 +230,18 @@ class ChatEncoder:
         call = self._calls.get(index)
         if call is None:
             return ()
-        frames = []
-        if event.text:
-            call.filled = True
-            frames += self._arguments(call, event.text)
+        call.filled = call.filled or bool(event.text)
+        extra: Json = {}
         if event.signature:
             part = ToolCall("", "", signature=event.signature, origin=event.origin)
-            extra = call_item(part, self._context, answering=True)["extra_content"]
-            frames.append(self._chunk({"tool_calls": [{"index": call.place, "extra_content": extra}]}))
-        return frames
+            extra = {"extra_content": call_item(part, self._context, answering=True)["extra_content"]}
+        return self._arguments(call, event.text, extra) if event.text or extra else ()
 
-    def _arguments(self, call: _Call, text: str) -> list[Frame]:
+    def _arguments(self, call: _Call, text: str, extra: Json | None = None) -> list[Frame]:
         if call.legacy:
             return [self._chunk({"function_call": {"arguments": text}})] if not call.place else []
         inner = {"custom": {"input": text}} if call.custom else {"function": {"arguments": text}}
-        return [self._chunk({"tool_calls": [{"index": call.place, **inner}]})]
+        return [self._chunk({"tool_calls": [{"index": call.place, **inner, **(extra or {})}]})]
 
     def _end(self, index: int) -> Iterable[Frame]:
         call = self._calls.get(index)

@@ -27,7 +27,7 @@ KNOWN = frozenset(
 )
 PLAIN = ("max_tokens", "temperature", "top_p", "top_k", "n", "seed", "presence_penalty", "frequency_penalty")
 STOPS = 4
-NOISE = frozenset(("anthropic_version", "anthropic_beta", "client_metadata", "include", "store"))
+NOISE = frozenset(("anthropic_version", "anthropic_beta", "betas", "client_metadata", "include", "store"))
 SPEAKERS = {"system": "", "developer": "", "user": "User: ", "assistant": "Assistant: "}
 
 
