@@ -124,9 +124,16 @@ class _Source:
         for name, data in frames:
             if isinstance(self._framing, Whole):
                 self._answered = True
-                yield from unfold(self._codec.decode_answer(parse_object(data)))
+                yield from self._unfolded(data)
             else:
                 yield from self._decoder.feed(name, data)
+
+    def _unfolded(self, data: bytes) -> Iterable[Event]:
+        """A document that holds an error and nothing else is a failure, whatever its status said."""
+        answer = self._codec.decode_answer(parse_object(data))
+        if answer.finish == "error" and not answer.parts:
+            return [Failed(self._codec.decode_error(502, {}, data))]
+        return unfold(answer)
 
 
 class _Streaming:
