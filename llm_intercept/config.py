@@ -82,9 +82,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def load_text(text: str, path: Path) -> Settings:
+    """The settings that a file with this text would give by itself."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax_error(path, str(error))) from None
+    return _validate(values, {name: FILE for name, _ in _leaves(values)}, path)
+
+
 def variables() -> list[str]:
     """Every variable that is understood, with NAME standing for a provider."""
-    return [_variable(name) for name in _names(Settings)]
+    return [variable(name) for name in _names(Settings)]
 
 
 def _force_auth(settings: Settings, sources: dict[str, str]) -> Settings:
@@ -240,5 +249,6 @@ def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-def _variable(dotted: str) -> str:
+def variable(dotted: str) -> str:
+    """The environment variable of a setting."""
     return PREFIX + dotted.replace(".", "__").upper()

@@ -5,8 +5,11 @@ from typing import Any
 
 import click
 
+from llm_intercept.cli.import_env import command as import_env
 from llm_intercept.cli.output import json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.policy.models import ModelMap
+from llm_intercept.prompts import with_prompts
 
 
 @click.group
@@ -20,6 +23,9 @@ def command() -> None:
       [capture]
       bodies = "errors"
     """
+
+
+command.add_command(import_env)
 
 
 @command.command
@@ -52,6 +58,8 @@ def check(session: Session) -> None:
     """Say whether the settings are right; if not, what to change."""
     changed = sum(source != "default" for source in session.loaded.sources.values())
     session.registry.ca_names()
+    models = with_prompts(session.settings.models, session.home.path)
+    ModelMap(models, session.registry.providers, lambda model: True)
     click.echo(f"The settings are right; {changed} of them are not at their default.")
 
 

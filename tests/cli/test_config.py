@@ -29,3 +29,9 @@ def test_an_alias_may_have_dots(cli, cli_json, home: Path) -> None:
     assert rows["models.aliases.x.y"] == "z"
     assert rows["models.tiers.big.model"] == "m"
     assert rows["models.tiers.small.model"] == ""
+
+
+def test_check_finds_a_loop_of_aliases(cli, home: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text('[models.aliases]\na = "b"\nb = "a"\n')
+    assert "models.aliases: a -> b -> a is a loop" in cli("config", "check", code=1).stderr
