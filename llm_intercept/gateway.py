@@ -28,7 +28,7 @@ from llm_intercept.providers import Registry
 from llm_intercept.settings import Settings
 from llm_intercept.sim.local import Local
 from llm_intercept.store import health
-from llm_intercept.store.bodies import Body, Capture
+from llm_intercept.store.bodies import MARGIN, Body, Capture
 from llm_intercept.store.control import Control
 from llm_intercept.store.journal import Journal
 from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
@@ -197,7 +197,7 @@ class Gateway:
 
     def keeps(self, exchange: Exchange, status: int) -> int:
         """Bytes of the answer's body to keep: for capture, and to read an error's own words."""
-        wanted = 0 if self._capture_mode(exchange) == "none" else self.settings.capture.max_bytes
+        wanted = 0 if self._capture_mode(exchange) == "none" else self.settings.capture.max_bytes + MARGIN
         return max(wanted, ERROR_BODY if status >= 400 else 0)
 
     def plan(self, exchange: Exchange) -> Refusal | None:

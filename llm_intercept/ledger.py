@@ -10,6 +10,7 @@ from llm_intercept.errors import UPSTREAM_CUT
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.store.bodies import Body, Side
+from llm_intercept.store.redaction import REDACTED, Redaction
 from llm_intercept.store.rows import Outcome, RequestRow
 from llm_intercept.wire import dialects, encoding
 from llm_intercept.wire.tap import Reading, Tap
@@ -19,6 +20,7 @@ from llm_intercept.wire.usage import Usage
 GENERATING = frozenset(
     ("chat", "responses", "completions", "messages", "complete", "generate", "converse", "invoke")
 )
+SHORTEST_KEY = 8
 # An estimate is in one vendor's tokens: a count within this factor of it may well be right.
 TOKENIZERS_DIFFER = 1.5
 _NOBODY = Principal(project="default", token="")
@@ -30,6 +32,7 @@ class Ledger:
     def __init__(self, pricing: Pricing, count_tokens: Callable[[str], int]) -> None:
         self._pricing = pricing
         self._count_tokens = count_tokens
+        self._redact = Redaction()
 
     def row(self, exchange: Exchange, *, estimate: bool) -> RequestRow | None:
         """The finished row; None if it takes an estimate of tokens and `estimate` is off."""
@@ -41,6 +44,7 @@ class Ledger:
         row.finish_reason = reading.finish_reason
         row.response_id = reading.response_id
         row.error_type, row.error_message = _error(exchange, reading)
+        row.error_message = self._clean(exchange, row.error_message)
         if not estimate and self._estimable(row, exchange, reading):
             return None
         self._meter(row, exchange, reading)
@@ -54,6 +58,12 @@ class Ledger:
         row.attempts = len(exchange.tries)
         _settle_tries(row)
         return row
+
+    def _clean(self, exchange: Exchange, message: str) -> str:
+        """Providers repeat in their errors what they were sent."""
+        if not message:
+            return message
+        return self._redact(_unkeyed(exchange, message.encode("utf-8", "replace"))).decode("utf-8", "replace")
 
     def _meter(self, row: RequestRow, exchange: Exchange, reading: Reading) -> None:
         usage = reading.usage
@@ -165,14 +175,30 @@ _INTENT = (
 
 
 def captured(exchange: Exchange) -> list[Body]:
-    """The bodies of this exchange, without content-encoding."""
+    """The bodies of this exchange, without content-encoding and without the keys that it was made with."""
     request = _plain(exchange.request_body, exchange.request_encoding)
     answer = exchange.tap.kept if exchange.tap else _plain(exchange.response_body, exchange.response_encoding)
     bodies: list[tuple[Side, str, bytes, int]] = [
         ("request", exchange.request_type, request, len(request)),
         ("response", exchange.response_type, answer, max(len(answer), exchange.response_bytes)),
     ]
-    return [Body(*body) for body in bodies if body[2]]
+    return [Body(side, kind, _unkeyed(exchange, body), size) for side, kind, body, size in bodies if body]
+
+
+def _unkeyed(exchange: Exchange, text: bytes) -> bytes:
+    """Takes out this call's own credentials, which may look like anything."""
+    for secret in _credentials(exchange):
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def _credentials(exchange: Exchange) -> list[bytes]:
+    """The stored key (and the parts of a key pair), and what the client showed."""
+    target = exchange.target
+    stored = target.secret.get_secret_value() if target is not None and target.secret is not None else ""
+    parts = [stored] if stored.startswith("{") else [stored, *stored.split(":")]
+    shown = [presented.value for presented in (*exchange.presented, *exchange.foreign)]
+    return [text.encode() for text in (*parts, *shown) if len(text) >= SHORTEST_KEY]
 
 
 def _plain(body: bytes, content_encoding: str) -> bytes:

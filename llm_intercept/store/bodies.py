@@ -16,6 +16,8 @@ from llm_intercept.settings import CaptureSettings
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.redaction import Redaction
 
+# What is read beyond the cap: a secret that begins before it is seen whole.
+MARGIN = 16_384
 _CHUNK = 500
 _DAY_US = 86_400_000_000
 
@@ -118,8 +120,7 @@ def read_bodies(path: Path, request_id: int) -> list[StoredBody]:
 def _packed(body: Body, capture: Capture) -> tuple[str, str, int, int, bytes]:
     """Redacted before it is cut, so that no half of a secret remains at the end."""
     size = max(body.size, len(body.content))
-    # A margin beyond the cap keeps the work bounded for a body that is far too large.
-    clean = capture.redact(body.content[: capture.max_bytes + 16_384])
+    clean = capture.redact(body.content[: capture.max_bytes + MARGIN])
     kept = clean[: capture.max_bytes]
     truncated = size > capture.max_bytes or len(clean) > len(kept) or size > len(body.content)
     return body.side, body.content_type, size, int(truncated), zlib.compress(kept, 6)
