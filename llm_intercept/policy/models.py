@@ -21,7 +21,8 @@ _REMEMBERED = 4096  # names come from clients
 class Resolution:
     """`provider` None: the one that was called. `alias` and `tier` name the rule that decided, if any.
 
-    `reasoning` joins what the name asks (`asked`) and what settings say. `control` has the rest of them.
+    `reasoning` joins what names ask and what settings say; `asked`: the client's own name asked for it.
+    `control` has the rest of the settings.
     """
 
     provider: str | None
@@ -54,6 +55,7 @@ class _Name:
     tier: str = ""
     levels: tuple[ModelControl, ...] = ()
     asked: Reasoning | None = None
+    by_client: bool = False
     ours: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -113,7 +115,10 @@ class ModelMap:
         if ":" not in name.text or call.rules.names.get(name.text) is not None or self._known(name.text):
             return name
         found = suffix.split(name.text)
-        return name if found is None else replace(name, text=found[0], asked=name.asked or found[1])
+        if found is None:
+            return name
+        by_client = name.by_client or (name.asked is None and not name.ours)
+        return replace(name, text=found[0], asked=name.asked or found[1], by_client=by_client)
 
     def _is_misspelt(self, text: str, call: _Call) -> bool:
         """Only where no colon can belong to the name: providers with ids of their own have own tags."""
@@ -195,7 +200,7 @@ def _resolution(name: _Name, call: _Call) -> Resolution:
         reasoning,
         None,
         name.warnings,
-        name.asked is not None,
+        name.by_client,
         control,
     )
 

@@ -49,7 +49,7 @@ _REMEMBERED = 64
 _PROJECT = r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?"
 _API_KEYS = ("AIza", "AQ.")
 _ROOT = "https://aiplatform.googleapis.com"
-_LOCATED = re.compile(r"(https?://[^/]+)(?:/(v1|v1beta1))?(/projects/[^/]+/locations/[^/]+)/?")
+_LOCATED = re.compile(r"(https?://[^/]+)(?:/(v1|v1beta1))?(/projects/[^/]+/locations/[^/?]+)(?:[/?].*)?")
 _REGIONAL = re.compile(
     r"https?://(?:([a-z0-9-]+)-aiplatform|aiplatform\.(us|eu)\.rep)\.googleapis\.com(?:[:/].*)?"
 )
@@ -113,7 +113,7 @@ def host_for(path: str, headers: Mapping[str, str]) -> str | None:
 
 
 def base_for(base_url: str | None, secret: SecretStr | None) -> str | None:
-    """With project and location, which our paths leave out."""
+    """With project and location, which our paths leave out; any URL below them says them, too."""
     if found := _LOCATED.fullmatch(base_url or ""):
         return f"{found[1]}/{found[2] or 'v1'}{found[3]}"
     root = (base_url or _ROOT).rstrip("/").removesuffix("/v1")

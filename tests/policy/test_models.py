@@ -1,3 +1,6 @@
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -5,7 +8,7 @@ import pytest
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.models import ModelMap, Resolution
 from llm_intercept.providers import Registry
-from llm_intercept.settings import ModelsSettings
+from llm_intercept.settings import ModelsSettings, Settings
 from llm_intercept.wire.ir import Reasoning
 
 PROVIDERS = Registry({}).providers
@@ -257,6 +260,32 @@ def test_the_more_specific_level_of_reasoning_wins(
 def test_effort_and_budget_of_two_levels_do_not_mix() -> None:
     found = resolve("m", effort="low", projects={"p": {"budget": 2048}})
     assert found.reasoning == budget(2048)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [("claude-opus-4-8", False), ("claude-opus-4-8:low", True), ("thinker", False), ("thinker:low", True)],
+)
+def test_only_a_client_s_own_word_counts_as_asked(model: str, asked: bool) -> None:
+    found = resolve(model, tiers=TIERS, aliases={"best": "a", "thinker": "openai/gpt-5:high"})
+    assert found.reasoning is not None
+    assert (found.asked, found.reasoning.effort) == (asked, "low" if asked else "high")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+def test_the_example_of_the_docs() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    settings = Settings.model_validate(tomllib.loads(example))
+    settings.models.tiers.small.system_file = ""
+    models = ModelMap(settings.models, Registry(settings.providers).providers, KNOWN.__contains__)
+    found = {name: models.resolve(name, "p", "anthropic", False) for name in ("fast", "haiku", "gpt-3.5-x")}
+    assert [(r.provider, r.model) for r in found.values()] == [
+        ("groq", "openai/gpt-oss-20b"), ("house", "Qwen/Qwen3-32B"), ("openai", "gpt-5-mini"),
+    ]  # fmt: skip
+    assert models.resolve("gpt-99", "research", "openai", True).refusal is not None
+    assert models.resolve("fast", "research", "openai", True).model == "gpt-5-mini"
 
 
 @pytest.mark.parametrize(

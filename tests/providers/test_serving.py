@@ -162,6 +162,7 @@ def test_a_new_provider_is_called_under_its_base_url(given: dict[str, Any], path
     [
         (VERTEX, SecretStr("ya29.x"), VERTEX),
         (VERTEX.replace("/v1/", "/"), None, VERTEX),
+        (f"{VERTEX}/publishers/google/models/gemini-2.5-pro:generateContent?alt=sse", None, VERTEX),
         (None, ACCOUNT, "https://aiplatform.googleapis.com/v1/projects/acme/locations/global"),
         ("https://us-east5-aiplatform.googleapis.com", ACCOUNT,
          "https://us-east5-aiplatform.googleapis.com/v1/projects/acme/locations/us-east5"),
