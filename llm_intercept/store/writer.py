@@ -24,7 +24,7 @@ from llm_intercept.store.usage import ROW_FAULTS, write_batch
 
 log = logging.getLogger(__name__)
 
-WINDOW_S = 0.1
+WINDOW_S = 0.25
 BATCH_ROWS = 500
 BODY_BUDGET = 64_000_000
 _BREATH_EVERY = (
