@@ -66,7 +66,9 @@ def _framed(event: bytes) -> bytes:
 
 
 # Without and with usage, as the request has asked.
-_TOKEN = (_framed(traffic.TOKEN_EVENT), _framed(traffic.METERED_TOKEN_EVENT))
+_TOKENS = tuple(
+    [_framed(event) for event in events] for events in (traffic.TOKEN_EVENTS, traffic.METERED_TOKEN_EVENTS)
+)
 _END = tuple(
     _framed(event + traffic.DONE_EVENT) + b"0\r\n\r\n"
     for event in (traffic.LAST_EVENT, traffic.METERED_LAST_EVENT)
@@ -90,8 +92,16 @@ class Stage:
     def run(self, target: Target, jobs: Iterable[Job], connections: int) -> Tally:
         """The jobs, spread over kept connections; returns when all have ended."""
         self._tally, self._jobs = Tally(), iter(jobs)
-        for _ in range(connections):
-            self._next(target, None)
+        try:
+            for _ in range(connections):
+                self._next(target, None)
+            self._play(target)
+        except BaseException:
+            self._clear()
+            raise
+        return self._tally
+
+    def _play(self, target: Target) -> None:
         last, heard = -1, time.monotonic()
         while self._streams:
             for key, _ in self._selector.select(1.0):
@@ -100,11 +110,15 @@ class Stage:
             if progress != last:
                 last, heard = progress, time.monotonic()
             elif time.monotonic() - heard > PATIENCE_S:
-                raise RuntimeError(f"{target.name}: nothing came for {PATIENCE_S:.0f} s: {self._stuck()}")
-        return self._tally
+                stuck = bytes(next(iter(self._streams.values())).received[-500:])
+                raise RuntimeError(f"{target.name}: nothing came for {PATIENCE_S:.0f} s: {stuck!r}")
 
-    def _stuck(self) -> str:
-        return str(bytes(next(iter(self._streams.values())).received[-500:]))
+    def _clear(self) -> None:
+        """Hangs up on everybody, so that what is measured next begins afresh."""
+        self._streams.clear()
+        for key in list(self._selector.get_map().values()):
+            if key.fileobj is not self._listener:
+                self._drop(key.fileobj)
 
     # ---- the client ----
 
@@ -204,10 +218,11 @@ class Stage:
     def _send(self, stream: _Stream) -> None:
         """The next event; behind the last one what ends a stream."""
         assert stream.provider is not None
-        count = 1 if stream.sent else min(stream.job.opening, stream.job.events)
-        stream.sent += count
+        first, tokens = stream.sent, _TOKENS[stream.asks_usage]
+        stream.sent += 1 if first else min(stream.job.opening, stream.job.events)
         if stream.sent <= stream.job.events:
-            stream.provider.sendall(_TOKEN[stream.asks_usage] * count)
+            chosen = (tokens[number % len(tokens)] for number in range(first, stream.sent))
+            stream.provider.sendall(b"".join(chosen))
         else:
             stream.provider.sendall(_END[stream.asks_usage])
 

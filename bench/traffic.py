@@ -117,11 +117,15 @@ def _chunk(choices: list[dict[str, object]], **more: object) -> bytes:
     return event({**head, "model": MODEL, "choices": choices, **more})
 
 
-_TOKEN = [{"index": 0, "delta": {"content": " tok"}}]
-_LAST = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
-TOKEN_EVENT = _chunk(_TOKEN)  # about 150 bytes
+def _token(number: int) -> list[dict[str, object]]:
+    return [{"index": 0, "delta": {"content": f" t{number:02d}"}}]
+
+
+_LAST: list[dict[str, object]] = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+# About 150 bytes each. They differ, because some gateways end a stream that repeats itself.
+TOKEN_EVENTS = [_chunk(_token(number)) for number in range(64)]
 LAST_EVENT = _chunk(_LAST)
 # As OpenAI does when it was asked for usage: a null in each event, and one more event with the numbers.
-METERED_TOKEN_EVENT = _chunk(_TOKEN, usage=None)
+METERED_TOKEN_EVENTS = [_chunk(_token(number), usage=None) for number in range(64)]
 METERED_LAST_EVENT = _chunk(_LAST, usage=None) + _chunk([], usage=USAGE)
 DONE_EVENT = b"data: [DONE]\n\n"
