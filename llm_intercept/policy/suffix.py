@@ -14,7 +14,7 @@ from llm_intercept.wire.ir import Reasoning
 
 EFFORTS: tuple[str, ...] = get_args(Effort)
 _NUMBER = re.compile(r"(\d{1,7})(k?)")
-_BEDROCK_VERSION = re.compile(r"v\d+(?::\d+)?$")
+_BEDROCK_VERSION = re.compile(r"v\d+(?:-\d+)*(?::\d+)?$")
 _VARIANT = re.compile(
     "free|thinking|extended|beta|nitro|floor|online|exacto|latest|cloud|search|preview|batch|flex|priority"
 )
