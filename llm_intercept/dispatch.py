@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
-from llm_intercept.errors import Refusal
+from llm_intercept.errors import ConfigError, Refusal
 from llm_intercept.exchange import Exchange, Target
 from llm_intercept.providers import Registry
-from llm_intercept.providers.base import Outgoing
+from llm_intercept.providers.base import Outgoing, Provider
 from llm_intercept.providers.presented import remove
 from llm_intercept.store.control import Control, StoredCredential
 from llm_intercept.wire import dialects, encoding, splice
@@ -50,9 +50,11 @@ class Dispatch:
         if stored is None and not exchange.provider.key_optional and (exchange.rerouted or not own):
             return _no_credential(exchange) if not own else _needs_token(exchange)
         base_url = stored.base_url if stored else None
-        if exchange.rerouted and exchange.provider.base_for is not None:
-            base_url = exchange.provider.base_for(base_url, stored.secret if stored else None)
         called = self._registry.by_host(exchange.host) if exchange.entry != "base_url" else None
+        try:
+            base_url = self._base_url(exchange, base_url, stored, called)
+        except ConfigError as error:
+            return Refusal("permission", "no_base_url", str(error))
         host = exchange.host if called is exchange.provider else None
         upstream = self._registry.upstream(
             exchange.provider,
@@ -67,6 +69,21 @@ class Dispatch:
             self._configured.add((upstream[1], upstream[2]))
         exchange.target = Target(*upstream, *_key(stored, own and not exchange.rerouted))
         return None
+
+    def _base_url(
+        self,
+        exchange: Exchange,
+        stored_url: str | None,
+        stored: StoredCredential | None,
+        called: Provider | None,
+    ) -> str | None:
+        """For paths that we wrote: some need a project and a location before them (ConfigError if unknown)."""
+        provider = exchange.provider
+        if not exchange.rerouted or provider.base_for is None:
+            return stored_url
+        if called is provider:
+            return f"https://{exchange.host}{exchange.client_path}"  # the client's own are in its path
+        return self._registry.base_for(provider, stored_url, stored.secret if stored else None)
 
     def read_body(self, exchange: Exchange, body: bytes) -> None:
         """What is read of a request that is held in memory."""

@@ -94,6 +94,7 @@ class Exchange:
     refusal: Refusal | None = None
     target: Target | None = None
     rerouted: bool = False  # another provider, model or dialect than the client addressed
+    client_path: str = ""  # what the client asked for, where `path` was written anew
     upstream_model: str = ""  # where it differs from `model`
     splices: dict[str, object] = field(default_factory=dict)  # top-level values to set in the body
     upstream_body: bytes | None = None  # written anew in the provider's dialect

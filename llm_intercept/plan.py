@@ -86,6 +86,9 @@ class Planner:
             exchange.dialect, serving.dialect, top_level=True, deep=deep or bool(serving.envelope)
         )
         client_path, exchange.path = exchange.path, serving.path(found.model, exchange.stream)
+        exchange.client_path = client_path
+        if how != "translate":
+            exchange.path = _with_query(exchange.path, client_path)
         exchange.endpoint = self._registry.endpoint(provider, "POST", exchange.path)
         if how != "translate":
             exchange.splices = {"model": found.model} if splice.peek(body, ("model",)) else {}
@@ -129,6 +132,12 @@ def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | No
     return replace(provider, serves=others).serving(exchange.dialect, exchange.operation, model)
 
 
+def _with_query(path: str, client_path: str) -> str:
+    """In one dialect the client's own query stays: it says how it wants its stream (Gemini's `alt=sse`)."""
+    query = client_path.partition("?")[2]
+    return f"{path.partition('?')[0]}?{query}" if query else path
+
+
 def _client_side(exchange: Exchange, path: str) -> Side:
     dialect = _CODEC_OF.get(exchange.dialect, exchange.dialect)
     framing = "chunks" if dialect != exchange.dialect else ""
@@ -150,6 +159,7 @@ def _written(
     request = rewrites.apply_reasoning(
         request, found.reasoning, context.target, asked=asked, warn=context.warn
     )
+    request = rewrites.apply_rejects(request, context.target, context.warn)
     request = rewrites.apply_verbosity(request, found.control.verbosity)
     request = rewrites.apply_system(request, found.control.system, found.control.system_mode)
     written, betas = enveloped(translation.encode(request).body, serving.dialect, serving.envelope)
