@@ -47,7 +47,7 @@ class Dispatch:
         """Sets `target`: the stored credential for a token's call, the client's own otherwise."""
         own = _uses_own_key(exchange)
         stored = None if own else self._control.credential(exchange.provider.name)
-        if stored is None and not exchange.provider.key_optional and (exchange.rerouted or not own):
+        if stored is None and not exchange.provider.key_optional and (exchange.moved or not own):
             return _no_credential(exchange) if not own else _needs_token(exchange)
         base_url = stored.base_url if stored else None
         called = self._registry.by_host(exchange.host) if exchange.entry != "base_url" else None
@@ -67,7 +67,7 @@ class Dispatch:
             return _no_address(exchange)
         if upstream[1] != exchange.host:
             self._configured.add((upstream[1], upstream[2]))
-        exchange.target = Target(*upstream, *_key(stored, own and not exchange.rerouted))
+        exchange.target = Target(*upstream, *_key(stored, own and not exchange.moved))
         return None
 
     def _base_url(
@@ -77,7 +77,7 @@ class Dispatch:
         stored: StoredCredential | None,
         called: Provider | None,
     ) -> str | None:
-        """For paths that we wrote: some need a project and a location before them (ConfigError if unknown)."""
+        """For paths that we wrote: some need a project and a location before them (ConfigError)."""
         provider = exchange.provider
         if not exchange.rerouted or provider.base_for is None:
             return stored_url
@@ -173,7 +173,7 @@ def _uses_own_key(exchange: Exchange) -> bool:
     another provider cannot take the client's key there; a project's token opens the stored one.
     """
     principal = exchange.principal
-    if exchange.rerouted and exchange.recorded:
+    if exchange.moved and exchange.recorded:
         return principal is None or not principal.token_id
     return principal is None or principal.own_key or not exchange.recorded
 

@@ -11,6 +11,7 @@ from llm_intercept.store.rows import AttemptRow
 if TYPE_CHECKING:
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
+    from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
     from llm_intercept.wire.pipe import Pipe, TranslatingPipe
     from llm_intercept.wire.tap import Reading, Tap
     from llm_intercept.wire.translation import Translation
@@ -94,12 +95,14 @@ class Exchange:
     refusal: Refusal | None = None
     target: Target | None = None
     rerouted: bool = False  # another provider, model or dialect than the client addressed
+    moved: bool = False  # to another provider: the client's own key must not go there
     client_path: str = ""  # what the client asked for, where `path` was written anew
     upstream_model: str = ""  # where it differs from `model`
     splices: dict[str, object] = field(default_factory=dict)  # top-level values to set in the body
     upstream_body: bytes | None = None  # written anew in the provider's dialect
     extra_headers: dict[str, str] = field(default_factory=dict)
-    translation: "Translation | None" = None
+    translation: "Translation | EmbeddingTranslation | None" = None
+    counted_here: bool = False  # a question for a token count that no provider can answer in this shape
     asks_usage: bool = False  # the client itself asked for usage in the stream
     changed_body: bool = False
     hide_usage: bool = False  # we asked for the usage chunk, so the client must not see it

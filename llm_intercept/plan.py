@@ -75,7 +75,8 @@ class Planner:
             reason = f"{provider.title} does not serve {exchange.operation}."
             return Refusal("invalid_request", "operation_not_served", reason)
         called, exchange.rerouted = exchange.provider, True
-        if provider is not called:
+        exchange.moved = provider is not called
+        if exchange.moved:
             exchange.changes.append(f"provider: {called.name} -> {provider.name}")
             # What the client showed to the provider it called is not for this one.
             exchange.presented += exchange.foreign

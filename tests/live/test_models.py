@@ -1,0 +1,109 @@
+"""Where a model's name leads: aliases, tiers, own keys, and who may open a stored key by them."""
+
+import base64
+import http.client
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.stack import Stack, running
+
+CONFIG = """
+[models.aliases]
+"mini" = "openai/gpt-4o-mini"
+"claude" = "anthropic/claude-sonnet-5"
+"thinker" = "openai/gpt-5:high"
+"gone" = "openrouter/some/model"
+
+[models.projects.strict]
+unknown = "refuse"
+"""
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("models"), config=CONFIG) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def token(mapped: Stack) -> str:
+    return str(
+        json.loads(mapped.cli("token", "create", "--project", "demo", "--name", "t", "--json"))["token"]
+    )
+
+
+def chat(stack: Stack, model: str, key: str, **more: object) -> tuple[int, dict[str, object]]:
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}], **more})
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=20)
+    connection.request(
+        "POST",
+        "/v1/chat/completions",
+        body,
+        {"authorization": f"Bearer {key}", "content-type": "application/json"},
+    )
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read())
+    connection.close()
+    return found
+
+
+def test_an_alias_in_one_dialect_is_spliced(mapped: Stack, token: str):
+    since = mapped.last_id()
+    assert chat(mapped, "mini", token)[0] == 200
+    (row,) = mapped.rows(1, since)
+    assert (row["model_requested"], row["model"], row["provider"]) == ("mini", "gpt-4o-mini", "openai")
+    sent = json.loads(base64.b64decode(mapped.received()[-1]["body_base64"]))
+    assert sent == {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+    assert "model: mini -> gpt-4o-mini" in row["changes"]
+
+
+def test_an_alias_works_with_the_clients_own_key_at_the_same_provider(mapped: Stack):
+    assert chat(mapped, "mini", "sk-own-00000000000000")[0] == 200
+    assert "sk-own-00000000000000" in json.dumps(mapped.received()[-1])
+
+
+def test_an_own_key_never_goes_to_another_provider(mapped: Stack):
+    before = len(mapped.received())
+    status, answer = chat(mapped, "claude", "sk-own-00000000000000")
+    assert status == 401
+    assert "project token" in json.dumps(answer)
+    assert len(mapped.received()) == before
+
+
+def test_a_token_opens_the_other_providers_key(mapped: Stack, token: str):
+    since = mapped.last_id()
+    status, answer = chat(mapped, "claude", token)
+    assert (status, answer["object"], answer["model"]) == (200, "chat.completion", "claude")
+    (row,) = mapped.rows(1, since)
+    assert (row["provider"], row["dialect"], row["usage_source"]) == ("anthropic", "openai_chat", "provider")
+    seen = json.dumps(mapped.received()[-1])
+    assert "real-anthropic-key-0123456789" in seen
+    assert token not in seen
+
+
+def test_a_reasoning_suffix_reaches_the_provider_in_its_own_form(mapped: Stack, token: str):
+    assert chat(mapped, "thinker", token)[0] == 200
+    sent = json.loads(base64.b64decode(mapped.received()[-1]["body_base64"]))
+    assert (sent["model"], sent["reasoning_effort"]) == ("gpt-5", "high")
+
+
+def test_a_missing_key_says_which(mapped: Stack, token: str):
+    status, answer = chat(mapped, "gone", token)
+    assert status == 403
+    assert "llm-intercept key add openrouter" in json.dumps(answer)
+
+
+def test_a_project_may_refuse_unknown_models(mapped: Stack):
+    mapped.cli("project", "create", "strict")
+    key = json.loads(mapped.cli("token", "create", "--project", "strict", "--name", "t", "--json"))["token"]
+    assert chat(mapped, "gpt-4o", key)[0] == 200
+    status, answer = chat(mapped, "no-such-model-anywhere", key)
+    assert (status, answer["error"]["code"]) == (404, "model_unknown")
+
+
+def test_what_cannot_be_said_is_refused_by_name(mapped: Stack, token: str):
+    status, answer = chat(mapped, "claude", token, n=2)
+    assert status == 400
+    assert "n" in json.dumps(answer)
