@@ -5,12 +5,12 @@ anything a real client or provider may send and raise `Untranslatable` (for requ
 name where they cannot; for answers and streams they are total.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from llm_intercept.errors import InterceptError
-from llm_intercept.wire.ir import Answer, Event, Failure, Json, Request
+from llm_intercept.wire.ir import Answer, Event, Extras, Failure, Json, Request
 
 
 class Untranslatable(InterceptError):
@@ -71,6 +71,31 @@ class Context:
         """Notes once what was dropped or changed, the field first: `temperature: not taken by o3`."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+
+_NESTED = frozenset(("generationConfig", "toolConfig", "thinking", "output_config"))
+# Kept by their own codec as they were written, although the IR has a word for what they say.
+_WORDED = frozenset(
+    ("thinkingConfig", "responseSchema", "responseJsonSchema", "output_format", "display", "usage")
+)
+_SILENT: tuple[Json, ...] = (None, False, "", [], {}, ["TEXT"], ["text"])
+
+
+def foreign_members(extras: Extras, dialect: str) -> Iterator[str]:
+    """Names of what clients of other dialects said and the IR has no word for, without codecs' notes."""
+    for origin, members in extras.items():
+        if origin != dialect:
+            yield from (name for name, value in _flat(members) if value not in _SILENT)
+
+
+def _flat(members: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    for name, value in members.items():
+        if not name[:1].isalpha() or name in _WORDED:
+            continue
+        if name in _NESTED and isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", v) for inner, v in value.items() if inner not in _WORDED)
+        else:
+            yield name, value
 
 
 @dataclass(frozen=True, slots=True)

@@ -625,7 +625,8 @@ def test_usage_and_no_made_up_figures() -> None:
     }
     assert codec.decode_answer(body).usage == usage
     assert "metrics" not in body
-    assert codec.encode_answer(Answer("", "", (), "stop"), Context())["usage"] == {}
+    unknown = codec.encode_answer(Answer("", "", (), "stop"), Context(input_estimate=7))["usage"]
+    assert unknown == {"inputTokens": 7, "outputTokens": 0, "totalTokens": 7}
 
 
 def call(index: int, *pieces: str) -> list[Event]:
@@ -660,7 +661,7 @@ def test_a_text_block_has_no_start_and_an_empty_one_no_frames() -> None:
     encoder = codec.encoder(Context())
     frames = [f for e in unfold(Answer("", "", (Text(""), Text("x")), "stop")) for f in encoder.feed(e)]
     names = [name for name, _ in frames]
-    assert names == ["messageStart", "contentBlockDelta", "contentBlockStop", "messageStop"]
+    assert names == ["messageStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"]
 
 
 def test_servers_tools_and_images_in_a_stream() -> None:

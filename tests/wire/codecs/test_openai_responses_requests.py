@@ -395,7 +395,7 @@ class TestForeign:
             tools=(OpaqueTool("anthropic", "web_search", {}), Tool("f")),
             service_tier="batch",
             metadata={"a": "b", "c": 1},
-            extras={"anthropic": {"context_management": {}, "thinking": None}},
+            extras={"anthropic": {"context_management": {"edits": [1]}, "thinking": None}},
         )
         body, warnings = encode(request, model="o3", rejects=frozenset(("temperature",)))
         assert {warning.partition(":")[0] for warning in warnings} == {

@@ -48,7 +48,7 @@ def text_block(part: Text, context: Context) -> Block | None:
 
 def own_citations(part: Text) -> bool:
     """Citations are in the dialect of the only key of the extras."""
-    return not part.extras or NAME in part.extras
+    return NAME in part.extras
 
 
 def thinking_block(part: Thinking) -> Block | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
 from llm_intercept.wire.codecs.anthropic import caching, reasoning, structured, tools_out, turns
 from llm_intercept.wire.codecs.anthropic.blocks_out import RequestBlocks
 from llm_intercept.wire.codecs.anthropic.members import NAME, own
@@ -180,8 +180,7 @@ def _unsaid(request: Request, context: Context) -> None:
         "verbosity": request.verbosity,
         "metadata": request.metadata or None,
     }
-    foreign = ((d, members) for d, members in request.extras.items() if d != NAME)
-    others = {name: value for _, members in foreign for name, value in members.items() if name not in QUIET}
+    others = {name: True for name in foreign_members(request.extras, NAME) if name not in QUIET}
     for name, value in {**lost, **others}.items():
         if value is not None and value != [] and value != {} and value is not False:
             context.warn(f"{name}: not known to Anthropic; left out")

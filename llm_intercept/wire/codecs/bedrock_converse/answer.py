@@ -70,21 +70,21 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
     body: dict[str, Json] = {
         "output": {"message": message},
         "stopReason": kept.get("stopReason") or stop_reason(answer.finish, called),
-        "usage": usage_of(answer.usage) | mapping(kept.get("usage")),
+        "usage": usage_of(answer.usage, context.input_estimate) | mapping(kept.get("usage")),
     }
     return body | {name: value for name, value in kept.items() if name not in body}
 
 
-def usage_of(usage: Usage) -> Members:
-    """Input without what the cache gave and took. What is not known is not said."""
-    known: Members = {}
-    if usage.input is not None:
-        apart = (usage.cache_read or 0) + (usage.cache_write or 0)
-        known["inputTokens"] = max(0, usage.input - apart)
-    if usage.output is not None:
-        known["outputTokens"] = usage.output
-    if usage.input is not None and usage.output is not None:
-        known["totalTokens"] = usage.input + usage.output
+def usage_of(usage: Usage, estimate: int | None) -> Members:
+    """Input without what the cache gave and took. Three counters are always there: clients index them."""
+    total = usage.input if usage.input is not None else estimate or 0
+    apart = (usage.cache_read or 0) + (usage.cache_write or 0)
+    made = usage.output or 0
+    known: Members = {
+        "inputTokens": max(0, total - apart),
+        "outputTokens": made,
+        "totalTokens": total + made,
+    }
     if usage.cache_read is not None:
         known["cacheReadInputTokens"] = usage.cache_read
     if usage.cache_write is not None:

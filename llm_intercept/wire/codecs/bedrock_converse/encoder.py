@@ -273,9 +273,8 @@ class Encoder:
         if "additionalModelResponseFields" in kept:
             stop["additionalModelResponseFields"] = kept.pop("additionalModelResponseFields")
         frames.append(("messageStop", orjson.dumps(stop)))
-        usage = usage_of(event.usage) | mapping(kept.pop("usage", None))
-        if usage or kept:
-            frames.append(("metadata", orjson.dumps({"usage": usage} | kept)))
+        usage = usage_of(event.usage, self._context.input_estimate) | mapping(kept.pop("usage", None))
+        frames.append(("metadata", orjson.dumps({"usage": usage} | kept)))
         return frames
 
     def _fail(self, failure: Failure) -> list[Frame]:

@@ -1,8 +1,8 @@
 """Requests. The model, and whether a stream is wanted, stand in the path."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from llm_intercept.wire.codec import Context, Encoded
+from llm_intercept.wire.codec import Context, Encoded, foreign_members
 from llm_intercept.wire.codecs.bedrock_converse import messages, options, reasoning, tools
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks
 from llm_intercept.wire.codecs.bedrock_converse.models import family
@@ -34,7 +34,6 @@ NOISE = frozenset(
         ),
     }
 )
-NESTED = "generationConfig"  # Gemini's settings stand in an object of their own
 
 
 def decode_request(body: Mapping[str, Json], model: str, stream: bool) -> Request:
@@ -102,14 +101,6 @@ def _warn_of_others(request: Request, context: Context) -> None:
     kept = [request.extras, *(tool.extras for tool in request.tools if not isinstance(tool, OpaqueTool))]
     for extras in kept:
         for dialect, members in extras.items():
-            for name, value in _flat(members) if dialect != NAME else ():
-                if name not in NOISE and name[:1].isalpha() and value not in (None, {}, [], ""):
+            for name in foreign_members({dialect: members}, NAME):
+                if name not in NOISE:
                     context.warn(f"{name}: of {dialect}, not known to Converse")
-
-
-def _flat(members: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    for name, value in members.items():
-        if name == NESTED:
-            yield from mapping(value).items()
-        else:
-            yield name, value

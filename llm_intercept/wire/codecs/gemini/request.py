@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
 from llm_intercept.wire.codecs.gemini import config, messages, reasoning, tools
 from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, own, proto, without
 from llm_intercept.wire.ir import Extras, Json, Request
@@ -94,9 +94,6 @@ def _report(request: Request, context: Context) -> None:
     """What of the request has no place at Google's."""
     if request.verbosity is not None:
         context.warn("verbosity: not known to Gemini")
-    for dialect, members in request.extras.items():
-        if dialect == NAME:
-            continue
-        for name, value in members.items():
-            if value is not None and name not in _NOISE:
-                context.warn(f"{name}: not known to Gemini")
+    for name in foreign_members(request.extras, NAME):
+        if name not in _NOISE:
+            context.warn(f"{name}: not known to Gemini")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
 from llm_intercept.wire.codecs.ollama import messages
 from llm_intercept.wire.codecs.ollama.terms import NAME, extras, own, rest, string
 from llm_intercept.wire.fields import count, items, mapping, objects
@@ -184,9 +184,7 @@ def _written(tool: Tool | OpaqueTool, context: Context) -> dict[str, Any] | None
 
 def _drop(request: Request, context: Context) -> None:
     wanted: dict[str, Any] = {"verbosity": request.verbosity, "metadata": request.metadata}
-    for dialect, found in request.extras.items():
-        if dialect != NAME:
-            wanted |= {n: v for n, v in found.items() if n not in NOISE and not n.startswith("_")}
+    wanted |= {name: True for name in foreign_members(request.extras, NAME) if name not in NOISE}
     for name, value in wanted.items():
         if value:
             context.warn(f"{name}: not known to Ollama")

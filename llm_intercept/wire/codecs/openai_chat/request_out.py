@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
 from llm_intercept.wire.codecs.openai_chat import messages_out, reasoning, tools
 from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, members, own
 from llm_intercept.wire.ir import Format, Request, Sampling
@@ -134,9 +134,6 @@ def _stream(request: Request, context: Context, body: dict[str, Any]) -> None:
 
 
 def _foreign(request: Request, context: Context) -> None:
-    for dialect, found in request.extras.items():
-        if dialect == NAME:
-            continue
-        for name, value in found.items():
-            if name not in NOISE and not name.startswith("_") and value not in (None, {}, []):
-                context.warn(f"{name}: not known to OpenAI chat")
+    for name in foreign_members(request.extras, NAME):
+        if name not in NOISE:
+            context.warn(f"{name}: not known to OpenAI chat")

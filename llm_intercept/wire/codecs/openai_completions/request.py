@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
 from llm_intercept.wire.codecs.openai_completions.terms import NAME, members, number, own, rest, string
 from llm_intercept.wire.fields import count, items, mapping
 from llm_intercept.wire.ir import Message, Request, Sampling, Text, ToolCall, ToolResult
@@ -155,7 +155,7 @@ def _words(message: Message, context: Context) -> str:
 
 
 def _drop(request: Request, context: Context) -> None:
-    wanted = {
+    wanted: dict[str, object] = {
         "tools": request.tools,
         "reasoning": request.reasoning,
         "response_format": request.format if request.format and request.format.kind != "text" else None,
@@ -163,9 +163,7 @@ def _drop(request: Request, context: Context) -> None:
         "metadata": request.metadata,
         "service_tier": request.service_tier,
     }
-    for dialect, found in request.extras.items():
-        if dialect != NAME:
-            wanted |= {n: v for n, v in found.items() if n not in NOISE and not n.startswith("_")}
+    wanted |= {name: True for name in foreign_members(request.extras, NAME) if name not in NOISE}
     for name, value in wanted.items():
         if value:
             context.warn(f"{name}: not known to text completions")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
 from llm_intercept.wire.codecs.openai_responses import controls
 from llm_intercept.wire.codecs.openai_responses.content import note_cache
 from llm_intercept.wire.codecs.openai_responses.items import Turns, string
@@ -42,7 +42,6 @@ ITEMS_ELSEWHERE = {
     "compaction_trigger": "compacting is done by the provider that can read the result",
 }
 # Members of other dialects that change nothing in the answer.
-MARKS = ("@", "_")  # of what codecs note for themselves
 NOISE = frozenset(("id", "user_id", "object", "stream_options", "store", "anthropic_version"))
 
 
@@ -185,10 +184,9 @@ def _kept(request: Request, native: bool, context: Context) -> Raw:
 
 
 def _note_foreign(request: Request, context: Context) -> None:
-    for members in request.extras.values():
-        for name, value in members.items():
-            if value is not None and name not in NOISE and name[:1] not in MARKS:
-                context.warn(f"{name}: not known to {TARGET}")
+    for name in foreign_members(request.extras, NAME):
+        if name not in NOISE:
+            context.warn(f"{name}: not known to {TARGET}")
     if any(
         part.cache is not None for m in request.messages[:1] for part in m.parts if isinstance(part, Text)
     ):
