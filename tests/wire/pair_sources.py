@@ -5,7 +5,7 @@ Recordings of OpenAI-compatible hosts are chat completions; Anthropic's messages
 
 import json
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,13 +21,11 @@ from llm_intercept.wire.ir import (
     Failure,
     Media,
     Opaque,
-    OpaqueTool,
     Part,
     RefusalText,
     Request,
     Text,
     Thinking,
-    Tool,
     ToolResult,
 )
 from tests.wire.recordings import Recording, recordings
@@ -124,10 +122,10 @@ def sources() -> tuple[Source, ...]:
     return tuple(Source(r, dialect) for r, dialect in found if dialect)
 
 
+@cache
 def asked(dialect: str) -> list[Source]:
     """Recorded requests that the dialect's own codec takes."""
-    found = [s for s in sources() if s.dialect == dialect and isinstance(s.body, dict) and not _refused(s)]
-    return _sampled(found, lambda s: request_features(s.request()))
+    return [s for s in sources() if s.dialect == dialect and isinstance(s.body, dict) and not _refused(s)]
 
 
 def _refused(source: Source) -> bool:
@@ -136,9 +134,10 @@ def _refused(source: Source) -> bool:
     return several or not any(body.get(name) for name in _CONTENT) or source.recording.status == 400
 
 
-def answered(dialect: str, *, stream: bool) -> list[Source]:
+@cache
+def answered_all(dialect: str, *, stream: bool) -> list[Source]:
     """Recorded answers; streams that end in an error are among them."""
-    found = [
+    return [
         s
         for s in sources()
         if s.dialect == dialect
@@ -146,7 +145,12 @@ def answered(dialect: str, *, stream: bool) -> list[Source]:
         and s.streamed is stream
         and _is_clean(s.recording)
     ]
-    return _sampled(found, lambda s: answer_features(s.outcome()))
+
+
+@cache
+def answered(dialect: str, *, stream: bool) -> list[Source]:
+    """A sample of them."""
+    return _sampled(answered_all(dialect, stream=stream), lambda s: answer_features(s.outcome()))
 
 
 def _is_clean(recording: Recording) -> bool:
@@ -155,8 +159,7 @@ def _is_clean(recording: Recording) -> bool:
 
 
 def refused(dialect: str) -> list[Source]:
-    found = [s for s in sources() if s.dialect == dialect and s.recording.status >= 400]
-    return _sampled(found, lambda s: frozenset([s.recording.status, s.recording.provider]))
+    return [s for s in sources() if s.dialect == dialect and s.recording.status >= 400]
 
 
 def _sampled(found: list[Source], features: Any) -> list[Source]:
@@ -181,48 +184,6 @@ def answer_features(outcome: Answer | Failure) -> frozenset[Hashable]:
     counters = [n for n in ("cache_read", "cache_write", "reasoning") if getattr(usage, n)]
     order = tuple(kind for at, kind in enumerate(kinds) if at == 0 or kinds[at - 1] != kind)
     return frozenset([("finish", outcome.finish), ("order", order), *counters, *kinds, len(kinds) > 1])
-
-
-def request_features(request: Request) -> frozenset[Hashable]:
-    kinds = {(m.role, _kind(part)) for m in request.messages for part in m.parts}
-    kinds |= {("result", _kind(p)) for m in request.messages for r in m.parts for p in _inside(r)}
-    tools = {t.kind if isinstance(t, OpaqueTool) else type(t).__name__ for t in request.tools}
-    schemas = {k for t in request.tools if isinstance(t, Tool) and t.schema for k in _keywords(t.schema)}
-    said = {name for name in _OPTIONS if getattr(request, name)}
-    sampling = {n for n in _SAMPLING if getattr(request.sampling, n) not in (None, ())}
-    choice = {("choice", request.tool_choice.mode)} if request.tool_choice else set()
-    form = {("format", request.format.kind)} if request.format else set()
-    kept = {key for members in request.extras.values() for key in members}
-    return frozenset([*kinds, *tools, *schemas, *said, *sampling, *choice, *form, *kept])
-
-
-_OPTIONS = ("reasoning", "verbosity", "user", "cache_key", "service_tier", "metadata", "tools")
-_SAMPLING = (
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "top_k",
-    "stop",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-)
-
-
-def _keywords(schema: Any) -> Iterable[str]:
-    if isinstance(schema, dict):
-        yield from (k for k in schema if isinstance(schema[k], str | int | bool) or k in ("anyOf", "$defs"))
-        for value in schema.values():
-            yield from _keywords(value)
-    if isinstance(schema, list):
-        for value in schema:
-            yield from _keywords(value)
-
-
-def _inside(part: Part) -> tuple[Part, ...]:
-    return part.parts if isinstance(part, ToolResult) else ()
 
 
 def _kind(part: Part) -> Hashable:
