@@ -65,6 +65,12 @@ def test_b2_dialects_are_strangers_to_each_other():
         assert not others, f"{path.relative_to(ROOT)} imports {others}"
 
 
+def test_b2_grammars_are_strangers_to_each_other():
+    for path in sources("llm_intercept/wire/grammar"):
+        others = [n for n in imports(path) if n.startswith("llm_intercept.wire.grammar.")]
+        assert not [n for n in others if "._machine" not in n], f"{path.name} imports {others}"
+
+
 def test_b2_providers_name_dialects_by_string():
     assert not offenders(sources("llm_intercept/providers"), "llm_intercept.wire.dialects")
 
