@@ -37,6 +37,7 @@ type Hook = Callable[[Any, http.HTTPFlow], Any]
 def answer(flow: http.HTTPFlow, reply: Reply) -> None:
     """mitmproxy cannot send an answer of ours while it streams the request: it would hang."""
     flow.request.stream = False
+    flow.metadata["answered"] = "here"
     flow.response = to_response(reply)
 
 

@@ -1,6 +1,6 @@
 """mitmproxy's HTTP layer, changed where hooks do not reach: the only file that touches mitmproxy's internals.
 
-Five changes, all in a subclass of `HttpStream` that `install` puts in place:
+Six changes, all in a subclass of `HttpStream` that `install` puts in place:
 
 1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
    (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
@@ -8,8 +8,8 @@ Five changes, all in a subclass of `HttpStream` that `install` puts in place:
 3. When the upstream fails before the client was sent anything, an `error` hook may set `flow.response`;
    it is sent in place of mitmproxy's own HTML page, so that clients get their provider's error format.
 4. A request body that nobody will read (it was answered in `requestheaders`) is dropped as it arrives.
-5. A request that streams without a length, as HTTP/2 clients may send it, goes to an HTTP/1 provider in
-   chunks; mitmproxy would send it without any framing.
+5. What an HTTP/2 client streams without a length goes to an HTTP/1 provider in chunks, not without framing.
+6. An answer that a gate refuses by its headers (`flow.metadata["answered"]`) is replaced without its body.
 """
 
 from typing import Any
@@ -21,6 +21,7 @@ from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
+    ErrorCode,
     HttpErrorHook,
     HttpLayer,
     HttpStream,
@@ -37,21 +38,14 @@ from mitmproxy.version import VERSION
 
 SUPPORTED = "12.2.3 or a later 12.x"
 _NEEDED = (
-    "check_invalid",
-    "handle_protocol_error",
-    "make_server_connection",
-    "start_request_stream",
-    "state_consume_request_body",
-    "state_done",
-    "state_errored",
-    "state_stream_request_body",
-    "state_stream_response_body",
+    *("check_invalid", "handle_protocol_error", "make_server_connection", "send_response"),
+    *("start_request_stream", "state_consume_request_body", "state_consume_response_body", "state_done"),
+    *("state_errored", "state_stream_request_body", "state_stream_response_body"),
+    "state_wait_for_response_headers",
 )
 
 
 class Stream(HttpStream):
-    """One request and its answer."""
-
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         # The first thing that mitmproxy does with a new flow, before it drops the authority.
         if request and self.flow.request.authority and not self.flow.request.is_http2:
@@ -74,6 +68,18 @@ class Stream(HttpStream):
             self.flow.metadata |= {"body_limit": "0", "too_large": "yes"}
             return True
         return False
+
+    def state_wait_for_response_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().state_wait_for_response_headers(event)
+        if "answered" in self.flow.metadata and self.server_state == self.state_consume_response_body:
+            refused = RequestProtocolError(self.stream_id, "the answer was refused", ErrorCode.CANCEL)
+            yield SendHttp(refused, self.context.server)
+            yield from self.send_response()
+            self.server_state = self.state_left
+
+    def state_left(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What had come already of an answer that is not wanted."""
+        yield from ()
 
     def start_request_stream(self) -> layer.CommandGenerator[None]:
         if not (yield from self.make_server_connection()):
@@ -105,7 +111,7 @@ class Stream(HttpStream):
 
     def _is_answered(self) -> bool:
         """The client has been sent something, or cannot be sent anything any more."""
-        answered = (self.state_stream_response_body, self.state_done, self.state_errored)
+        answered = (self.state_stream_response_body, self.state_done, self.state_errored, self.state_left)
         return self.client_state == self.state_errored or self.server_state in answered
 
     def _end_translated(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
