@@ -11,38 +11,36 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from addons import authenticate, identify, portal, record, route, sockets, translate, tunnel, watch
+from addons.gateway import addons
 from llm_intercept import gateway, ledger
 from llm_intercept.cli import main
 from llm_intercept.store import bodies, journal
 from llm_intercept.wire import tap
 from llm_intercept.wire.dialects import openai_chat
 
-GATES = (
-    (tunnel.TunnelGate, "http_connect"),
-    (identify.Identify, "requestheaders"),
-    (identify.Identify, "request"),
-    (portal.Portal, "requestheaders"),
-    (authenticate.Authenticate, "requestheaders"),
-    (authenticate.Authenticate, "request"),
-    (route.Route, "requestheaders"),
-    (route.Route, "request"),
-    (translate.Translate, "requestheaders"),
-    (translate.Translate, "request"),
-)
-OBSERVERS = (
-    (watch.Watch, "responseheaders"),
-    (record.Record, "requestheaders"),
-    (record.Record, "request"),
-    (record.Record, "response"),
-    (record.Record, "error"),
-    (sockets.Sockets, "websocket_start"),
-    (sockets.Sockets, "websocket_message"),
-    (sockets.Sockets, "websocket_end"),
-)
+
+def guarded(guard: str) -> list[tuple[type, str]]:
+    """The hooks of all addons that stand under this guard, in the order of the pipeline."""
+    found = [(type(addon), name, hook) for addon in addons for name, hook in vars(type(addon)).items()]
+    return [(addon, name) for addon, name, hook in found if _guard(hook) == guard]
+
+
+def _guard(hook: object) -> str:
+    """`functools.wraps` hides the guard's name everywhere but in the code itself."""
+    code = getattr(hook, "__code__", None)
+    return code.co_qualname.partition(".")[0] if code is not None and code.co_name == "guarded" else ""
+
+
+GATES = guarded("fail_closed")
+OBSERVERS = guarded("fail_open")
+
+
+# What each call asked for: a translated one goes on without the client's headers.
+WANTED: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
 
 class Injected(Exception):
@@ -60,7 +58,7 @@ def spoil(addon: type, hook: str) -> None:
 
     @functools.wraps(inner)
     def faulty(self: Any, flow: Any) -> Any:
-        fault = flow.request.headers.get("x-fault", "")
+        fault = WANTED.setdefault(flow, flow.request.headers.get("x-fault", ""))
         if fault == name:
             raise Injected(name)
         result = inner(self, flow)

@@ -53,7 +53,9 @@ def logged(proxy: Proxied, text: str) -> bool:
     return text in (proxy.home / "logs" / "events.jsonl").read_text()
 
 
-# Gates that every JSON call passes, and those of streamed uploads.
+TUNNEL = "TunnelGate.http_connect"
+# On the way back only answers in another dialect pass a gate.
+BACK = ["Translate.responseheaders", "Translate.response"]
 CALLED = [
     "Identify.requestheaders",
     "Identify.request",
@@ -65,7 +67,18 @@ CALLED = [
     "Translate.requestheaders",
     "Translate.request",
 ]
+UNSEEN = ["Record.error", *(f"Sockets.websocket_{name}" for name in ("start", "message", "end"))]
 MOMENTS = ["", " late"]
+
+
+def test_no_hook_is_left_out() -> None:
+    from tests.live.faulty import guarded
+
+    def names(guard: str) -> list[str]:
+        return [f"{addon.__name__}.{hook}" for addon, hook in guarded(guard)]
+
+    assert sorted(names("fail_closed")) == sorted([TUNNEL, *CALLED, *BACK])
+    assert sorted(names("fail_open")) == sorted([*OBSERVERS, *UNSEEN])
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -113,13 +126,45 @@ def test_a_gate_that_fails_refuses_streamed_uploads(
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_tunnel_gate_that_fails_opens_no_tunnel(server: Upstream, proxy: Proxied, moment: str) -> None:
     connection = proxy.connection()
-    connection.set_tunnel(
-        "127.0.0.1", server.port, {"x-fault": f"TunnelGate.http_connect{moment}", "connection": "close"}
-    )
+    connection.set_tunnel("127.0.0.1", server.port, {"x-fault": TUNNEL + moment, "connection": "close"})
     with pytest.raises(OSError, match="500"):
         connection.request("GET", "/")
     connection.close()
     assert server.requests == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("gate", BACK)
+@pytest.mark.parametrize("kind", ["json", "stream", "error"])
+def test_nothing_of_another_dialect_gets_past_a_gate_that_fails(
+    server: Upstream, proxy: Proxied, gate: str, moment: str, kind: str
+) -> None:
+    """A call to Anthropic by an OpenAI client: rather no answer than one that the client cannot read."""
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}
+
+    async def script(request: Request, answer: Answer) -> None:
+        assert request.target.startswith("/v1/messages")
+        await request.read()
+        if kind == "stream":
+            await answer.stream(*wire.message_stream())
+        elif kind == "error":
+            await answer.whole(400, json.dumps(error).encode())
+        else:
+            await answer.whole(200, wire.message_answer())
+
+    server.script = script
+    since = proxy.last_id()
+    body = {**(wire.CHAT_STREAM if kind == "stream" else wire.CHAT), "model": "anthropic/claude-sonnet-5"}
+    with proxy.call(wire.COMPLETIONS, body, {"x-fault": gate + moment}) as call:
+        said = call.read()
+    assert b"message_start" not in said
+    assert b'"type":"message"' not in said.replace(b" ", b"")
+    assert b'"type":"error"' not in said.replace(b" ", b"")
+    if gate == "Translate.responseheaders" or kind == "error":
+        assert call.status == 500
+        assert json.loads(said)["error"]["code"] == "internal_error"
+        [row] = proxy.settled(since)
+        assert (row["outcome"], row["status"], row["attempts"]) == ("internal_error", 500, 1)
 
 
 def test_a_part_that_fails_while_it_is_awaited_refuses(server: Upstream, proxy: Proxied) -> None:

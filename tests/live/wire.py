@@ -80,6 +80,13 @@ def message_start() -> bytes:
     return event({"type": "message_start", "message": message}, "message_start")
 
 
+def message_answer() -> bytes:
+    content = [{"type": "text", "text": "Once upon a time"}]
+    usage = {"input_tokens": 20, "output_tokens": 4}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-5"}
+    return json.dumps({**message, "content": content, "stop_reason": "end_turn", "usage": usage}).encode()
+
+
 def message_delta(text: str) -> bytes:
     delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
     return event(delta, "content_block_delta")
