@@ -11,8 +11,10 @@ type Pairs = list[tuple[str, str]]
 
 # Of the body that is not sent any more, of the connection it came by, or of the provider's own site.
 _DROPPED = frozenset(
-    "content-length content-encoding content-type transfer-encoding connection keep-alive set-cookie alt-svc "
-    "strict-transport-security vary etag trailer".split()
+    [
+        *("content-length", "content-encoding", "content-type", "transfer-encoding", "connection"),
+        *("keep-alive", "set-cookie", "alt-svc", "strict-transport-security", "vary", "etag", "trailer"),
+    ]
 )
 _OPENAI = re.compile(r"x-ratelimit-(limit|remaining|reset)-(requests|tokens)")
 _ANTHROPIC = re.compile(r"anthropic-ratelimit-(requests|tokens)-(limit|remaining|reset)")
