@@ -108,6 +108,45 @@ def test_a_second_kill_and_start_adds_nothing(server: Upstream, mortal: Proxied)
     assert [row["outcome"] for row in mortal.settled()] == ["interrupted"]
 
 
+def test_kill_9_with_many_under_way(server: Upstream, mortal: Proxied) -> None:
+    """Streams of several clients, answers that are complete, and a request that no answer came for."""
+    arrived, never = server.gate(), server.gate()
+
+    async def script(request: Request, answer: Answer) -> None:
+        user = json.loads(await request.read())["user"]
+        if user == "unanswered":
+            arrived.open()
+            await never.passed()
+        await answer.head(200, [("content-type", "text/event-stream")])
+        await answer.send(*wire.chat_stream()[:3])
+        if user == "waits":
+            await never.passed()
+        await answer.send(*wire.chat_stream()[3:])
+        await answer.end()
+
+    server.script = script
+    with contextlib.ExitStack() as stack:
+        for user in ["waits", "ends"] * 8:
+            call = stack.enter_context(
+                mortal.call(wire.COMPLETIONS, {**wire.CHAT_STREAM_ASKED, "user": user})
+            )
+            call.take(10)
+            if user == "ends":
+                call.read()
+        silent = stack.enter_context(contextlib.closing(mortal.connection()))
+        body = json.dumps({**wire.CHAT_STREAM_ASKED, "user": "unanswered"})
+        silent.request("POST", wire.COMPLETIONS, body, mortal.headers)
+        arrived.wait("the request at the provider")
+        mortal.processes["proxy"].stop(signal.SIGKILL)
+    never.open()
+    mortal.start_proxy()
+    rows = mortal.settled()
+    assert Counter(row["outcome"] for row in rows) == {"interrupted": 9, "ok": 8}
+    assert len({row["request_id"] for row in rows}) == 17
+    totals = mortal.query("SELECT sum(requests) AS n, sum(output_tokens) AS o FROM usage_hour")
+    assert totals == [{"n": 17, "o": 8 * 11}]
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 def test_kill_9_right_after_an_answer_leaves_its_row(server: Upstream, mortal: Proxied, stream: bool) -> None:
     async def script(request: Request, answer: Answer) -> None:

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import signal
 import ssl
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
@@ -243,6 +245,32 @@ def test_a_provider_that_goes_away_in_mid_response(server: Upstream, proxy: Prox
             until(socket, "response.completed")
     [row] = proxy.settled(since)
     assert (row["outcome"], row["usage_source"], row["output_tokens"]) == ("upstream_cut", "estimated", 2)
+
+
+def test_kill_9_in_mid_response(server: Upstream, tmp_path: Path) -> None:
+    """The response that was answered keeps its row; what was under way is an interrupted one."""
+
+    async def script(request: Request, answer: Answer) -> None:
+        socket = await Socket.accept(request, answer)
+        await socket.receive()
+        await socket.send(created(1), *deltas(1), completed(1))
+        await socket.receive()
+        await socket.send(created(2), *deltas(2))
+        await socket.receive()
+
+    server.script = script
+    with proxied(tmp_path / "home", {"openai": server.url}) as mortal:
+        with client(mortal, RESPONSES, mortal.token) as socket:
+            socket.send(json.dumps(ASK))
+            until(socket, "response.completed")
+            socket.send(json.dumps(ASK))
+            for event in (created(2), *deltas(2)):
+                assert json.loads(socket.recv()) == event
+            mortal.processes["proxy"].stop(signal.SIGKILL)
+        mortal.start_proxy()
+        rows = mortal.settled()
+    assert sorted(row["outcome"] for row in rows) == ["interrupted", "ok"]
+    assert [row["output_tokens"] for row in rows if row["outcome"] == "ok"] == [20]
 
 
 def test_a_response_that_fails(server: Upstream, proxy: Proxied) -> None:
