@@ -113,7 +113,8 @@ class Tap:
         if self._framing is not None:
             self._read(self._framing.close(), 0.0)
             reading.complete = reading.complete or self._framing.complete
-        reading.usage.absorb(Usage() if reading.usage.known else _counted_in_headers(self._headers))
+        if not reading.usage.known:
+            reading.usage.absorb(_counted_in_headers(self._headers))
         reading.settle()
 
     def _read(self, frames: list[Frame], now: float) -> None:
