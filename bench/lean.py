@@ -1,6 +1,9 @@
-"""The yardstick: the lean mitmproxy that `llm-intercept proxy` runs on, without our addons.
+"""mitmproxy without our addons: the yardstick, and the floor on which ours stands.
 
-python -m bench.lean PORT UPSTREAM_URL CONFDIR
+    python -m bench.lean MASTER PORT UPSTREAM_URL CONFDIR
+
+MASTER `bare` is mitmproxy's own with only the parts that a proxy needs: the yardstick. `ours` is the
+master of `llm-intercept proxy`, which saves some of mitmproxy's own work (llm_intercept/cli/lean.py).
 """
 
 import asyncio
@@ -20,9 +23,17 @@ class PassStreams:
         flow.response.stream = flow.response.headers.get("content-type", "").startswith("text/event-stream")
 
 
-async def serve(port: int, upstream: str, confdir: str) -> None:
+def make_master(kind: str) -> Master:
+    if kind == "bare":
+        return Master(options.Options(), with_termlog=True)
+    from llm_intercept.cli.lean import LeanMaster  # it changes mitmproxy's classes
+
+    return LeanMaster()
+
+
+async def serve(kind: str, port: int, upstream: str, confdir: str) -> None:
     """The parts and options of llm_intercept/cli/proxy.py and addons/lifecycle.py."""
-    master = Master(options.Options(), with_termlog=True)
+    master = make_master(kind)
     master.addons.add(
         core.Core(),
         proxyserver.Proxyserver(),
@@ -51,4 +62,4 @@ async def serve(port: int, upstream: str, confdir: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

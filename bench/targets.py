@@ -51,7 +51,13 @@ class Targets:
         self._url = f"http://127.0.0.1:{upstream_port}"
 
     def all(self) -> list[Target]:
-        found = [self.direct(), self.stock(), self.lean(), self.ours()]
+        found = [
+            self.direct(),
+            self.stock(),
+            self.lean("lean", "bare"),
+            self.lean("floor", "ours"),
+            self.ours(),
+        ]
         return [*found, self.litellm(Path(venv))] if (venv := os.environ.get(LITELLM_VENV)) else found
 
     def direct(self) -> Target:
@@ -66,10 +72,10 @@ class Targets:
         options += ["--set", "stream_large_bodies=1k"]  # it would hold a stream until its end otherwise
         return self._serve("stock", [str(mitmdump), *options], port)
 
-    def lean(self) -> Target:
+    def lean(self, name: str = "lean", master: str = "bare") -> Target:
         port = free_port()
-        argv = [sys.executable, "-m", "bench.lean", str(port), self._url, str(self._folder / "lean")]
-        return self._serve("lean", argv, port)
+        argv = [sys.executable, "-m", "bench.lean", master, str(port), self._url, str(self._folder / name)]
+        return self._serve(name, argv, port)
 
     def ours(self, name: str = "ours") -> Target:
         """Everything on: a token is required, every call is priced, recorded, logged and counted."""
