@@ -66,7 +66,7 @@ CONTENTS = [
     ),
     (
         {"type": "input_audio", "input_audio": {"data": "QQ==", "format": "mp3"}},
-        Media("audio", "audio/mpeg", "QQ=="),
+        Media("audio", "audio/mpeg", "QQ==", extras={OWN: {"@audio": True}}),
     ),
     (
         {"type": "input_text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}},

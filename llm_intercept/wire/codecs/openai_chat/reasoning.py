@@ -109,7 +109,7 @@ def _as_said(wanted: Reasoning, kept: Mapping[str, Any], context: Context, body:
             body["reasoning_effort"] = wanted.effort
     elif wanted.effort is not None:
         body["reasoning_effort"] = wanted.effort
-    elif wanted.enabled is not False and (wanted.enabled or wanted.budget or wanted.adaptive):
+    elif wanted.enabled is not None or wanted.budget or wanted.adaptive:
         context.warn("reasoning: dropped, it is not known how the target takes it")
 
 

@@ -146,7 +146,7 @@ def _words(message: Message, context: Context) -> str:
         if isinstance(part, Text):
             words.append(part.text)
         elif isinstance(part, ToolResult):
-            words += [inner.text for inner in part.parts if isinstance(inner, Text)]
+            words.append(_words(Message("user", part.parts), context))
             context.warn("tool result: said in words, text completions have no tools")
         else:
             kind = "tool call" if isinstance(part, ToolCall) else type(part).__name__.lower()

@@ -100,7 +100,9 @@ def _audio(raw: Raw) -> Media | None:
     if not isinstance(sound.get("data"), str):
         return None
     kind = "audio/mpeg" if sound.get("format") == "mp3" else f"audio/{sound.get('format') or 'wav'}"
-    return Media("audio", kind, sound["data"], extras=kept(rest(raw, ("type", "input_audio"))))
+    return Media(
+        "audio", kind, sound["data"], extras=kept({"@audio": True} | rest(raw, ("type", "input_audio")))
+    )
 
 
 def _string(value: object) -> str:
@@ -158,7 +160,7 @@ def encode_media(part: Media, context: Context) -> Raw | None:
             return _written_image(part)
         case "document":
             return _written_file(part)
-        case "audio" if part.data and part.media_type in SOUNDS:
+        case "audio" if "@audio" in own(part.extras) and part.data and part.media_type in SOUNDS:
             sound = {"data": part.data, "format": SOUNDS[part.media_type]}
             return {"type": "input_audio", "input_audio": sound}
     whose = "the model" if part.kind == "image" else TARGET
