@@ -40,6 +40,10 @@ class Exchanges:
     def attach(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         self._by_flow[flow] = exchange
 
+    def drop(self, flow: http.HTTPFlow) -> None:
+        """For what turns out to be no call."""
+        self._by_flow.pop(flow, None)
+
     def unfinished(self) -> list[Exchange]:
         return [e for e in self._by_flow.values() if not e.finished]
 

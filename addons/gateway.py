@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
     from addons.authenticate import Authenticate
+    from addons.cors import Origins, Preflight
     from addons.exchanges import Exchanges
     from addons.identify import Identify
     from addons.lifecycle import Lifecycle
@@ -28,10 +29,12 @@ addons = [
     TunnelGate(exchanges),
     Identify(exchanges),
     Portal(exchanges),
+    Preflight(exchanges),
     Authenticate(exchanges),
     Route(exchanges),
     Translate(exchanges),
     Watch(exchanges),
     Record(exchanges),
     Sockets(exchanges),
+    Origins(exchanges),
 ]

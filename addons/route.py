@@ -1,11 +1,16 @@
-"""Step 3: the target. Uploads that stream through are decided on their head, others with their body."""
+"""Step 3: the target. Uploads that stream through are decided on their head, others with their body.
+
+Two questions can end here: lists of models that no provider could give, and token counts in a dialect that
+the model's provider does not answer in.
+"""
 
 from collections.abc import Awaitable
 
 from mitmproxy import http
 
-from addons.exchanges import Exchanges, lowered
+from addons.exchanges import Exchanges, lowered, to_response
 from addons.guard import fail_closed, refuse
+from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 
 
@@ -27,6 +32,9 @@ class Route:
         exchange = self.exchanges.get(flow)
         if exchange is None or flow.response or exchange.upload:
             return None
+        if (listed := self.exchanges.gateway.model_list(exchange)) is not None:
+            flow.response = to_response(listed)
+            return None
         if exchange.recorded:
             self.exchanges.gateway.dispatch.read_body(exchange, flow.request.raw_content or b"")
             self.exchanges.gateway.entry.reassign(exchange)
@@ -34,7 +42,13 @@ class Route:
             if refusal is not None:
                 refuse(self.exchanges, flow, refusal)
                 return None
+            if (counted := self.exchanges.gateway.token_count(exchange)) is not None:
+                return self._answer(flow, exchange, counted)
         return self._resolve(flow, exchange)
+
+    async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, pending: Awaitable[Reply]) -> None:
+        flow.response = to_response(await pending)
+        exchange.phases.admitted = self.exchanges.gateway.clock()
 
     def _resolve(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
         starting = self.exchanges.gateway.start_local(exchange.provider.name)

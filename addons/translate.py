@@ -15,6 +15,7 @@ from addons.watch import read_head, tap
 from llm_intercept.exchange import Exchange
 from llm_intercept.providers.base import Outgoing
 from llm_intercept.wire import answerheaders, encoding
+from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
 from llm_intercept.wire.pipe import TranslatingPipe
 from llm_intercept.wire.translation import Translation
 
@@ -68,7 +69,12 @@ class Translate:
         if response.status_code < 400:
             self._relay(exchange, exchange.translation, response)
 
-    def _relay(self, exchange: Exchange, translation: Translation, response: http.Response) -> None:
+    def _relay(
+        self,
+        exchange: Exchange,
+        translation: Translation | EmbeddingTranslation,
+        response: http.Response,
+    ) -> None:
         exchange.tap = tap(self.exchanges, exchange, response.status_code)
         relay = translation.relay(exchange.response_type, exchange.response_encoding)
         exchange.pipe = TranslatingPipe(exchange.tap, relay, self.exchanges.gateway.clock)

@@ -1,9 +1,19 @@
 """Token counts of text, for estimates only: the tokenizer is loaded when it is first needed (45 MB)."""
 
+import asyncio
 from functools import cache
+from threading import Lock
 from typing import Any
 
+import orjson
+
+from llm_intercept.errors import Reply
+from llm_intercept.wire import estimate
+
 CHARACTERS_PER_TOKEN = 3.6
+
+
+_loading = Lock()  # threads that come at the same time would each load their own
 
 
 @cache
@@ -19,7 +29,15 @@ def count_tokens(text: str) -> int:
     """Tokens of `text` in OpenAI's o200k vocabulary; for other vendors' models an approximation."""
     if not text:
         return 0
-    tokenizer = _tokenizer()
+    with _loading:
+        tokenizer = _tokenizer()
     if tokenizer is None:
         return max(1, round(len(text) / CHARACTERS_PER_TOKEN))
     return len(tokenizer.encode_ordinary(text))
+
+
+async def answer(dialect: str, body: bytes) -> Reply:
+    """An estimate for a client that asks how many tokens its request has; counted in a thread."""
+    found = await asyncio.to_thread(estimate.tokens, dialect, body, count_tokens)
+    document = orjson.dumps(estimate.ANSWERS[dialect](found))
+    return Reply(200, (("content-type", "application/json"),), document)

@@ -7,9 +7,8 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
-from llm_intercept import bundle, ca, config, environment, presence, prices, resources
+from llm_intercept import bundle, ca, config, counting, environment, presence, prices, resources
 from llm_intercept.access import Access
-from llm_intercept.counting import count_tokens
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.entry import Entry
 from llm_intercept.errors import Refusal, Reply
@@ -17,6 +16,7 @@ from llm_intercept.exchange import Exchange
 from llm_intercept.home import Home
 from llm_intercept.identifiers import RowIds, new_request_id
 from llm_intercept.ledger import Ledger, captured, intent, outline
+from llm_intercept.listing import Listing
 from llm_intercept.logs import Logs
 from llm_intercept.metrics import Metrics
 from llm_intercept.plan import Planner
@@ -82,11 +82,13 @@ class Gateway:
             self.registry, self._control, self._local.address, self.settings.usage.inject, time.time
         )
         facts = Facts(self.registry.providers, resources.model_catalogue)
+        models = ModelMap(
+            with_prompts(self.settings.models, self.home.path), self.registry.providers, facts.known
+        )
+        self._listing = Listing(self.registry.providers, models, facts, self._control)
         self._planner = Planner(
             self.registry,
-            ModelMap(
-                with_prompts(self.settings.models, self.home.path), self.registry.providers, facts.known
-            ),
+            models,
             facts,
             time.time,
             lambda length: secrets.token_urlsafe(length)[:length],
@@ -95,7 +97,7 @@ class Gateway:
 
     def _open_books(self) -> None:
         self._logs = Logs(self.home.logs, self.settings.log)
-        self._ledger = Ledger(Pricing(self.settings.prices, prices.built_in()), count_tokens)
+        self._ledger = Ledger(Pricing(self.settings.prices, prices.built_in()), counting.count_tokens)
         self._capture = Capture(self.settings.capture)
         self._journal = Journal(self.home.journal)
         self._writer = Writer(self.home, self._journal, capture=self._capture, on_commit=self._committed)
@@ -203,6 +205,21 @@ class Gateway:
     def plan(self, exchange: Exchange) -> Refusal | None:
         """Where the model's name leads this call; nothing happens to one that is mapped to nothing else."""
         return self._planner.plan(exchange, self.dispatch.plain(exchange, exchange.request_body))
+
+    def model_list(self, exchange: Exchange) -> Reply | None:
+        """The list of models where it is answered here; such a call goes to nobody and leaves no row."""
+        found = self._listing.answer(exchange)
+        if found is None:
+            return None
+        exchange.recorded = False
+        return self.refusal_reply(exchange, found) if isinstance(found, Refusal) else found
+
+    def token_count(self, exchange: Exchange) -> Awaitable[Reply] | None:
+        """Something to wait for when a question for a token count is answered here."""
+        if not exchange.counted_here:
+            return None
+        body = self.dispatch.plain(exchange, exchange.request_body)
+        return counting.answer(exchange.dialect, body)
 
     def start_local(self, provider: str) -> Awaitable[None] | None:
         """Something to wait for when this provider is one that runs inside this process and is not up yet."""

@@ -14,9 +14,10 @@ from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
 from llm_intercept.policy.models import ModelMap, Resolution
 from llm_intercept.providers import Registry
-from llm_intercept.providers.base import GENERATION, Provider, Serving
-from llm_intercept.wire import codec, codecs, dialects, mode, rewrites, splice
+from llm_intercept.providers.base import GENERATION, MAPPED, Provider, Serving
+from llm_intercept.wire import codec, codecs, dialects, embeddings, mode, rewrites, splice
 from llm_intercept.wire.codec import Context, Untranslatable
+from llm_intercept.wire.embeddings.translation import EmbeddingTranslation, alike
 from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
@@ -49,7 +50,7 @@ class Planner:
 
     def plan(self, exchange: Exchange, body: bytes) -> Refusal | None:
         """Sets provider, path, `splices` or `translation`; `body` is without content-encoding."""
-        if exchange.operation not in GENERATION or exchange.websocket or not exchange.model:
+        if exchange.operation not in MAPPED or exchange.websocket or not exchange.model:
             return None
         found = self._resolve(exchange)
         if found.refusal is not None:
@@ -58,7 +59,9 @@ class Planner:
         exchange.extra_headers = dict(found.control.headers)
         provider = self._registry.providers[found.provider] if found.provider else exchange.provider
         # Marks that an earlier, translated turn left in the history mean nothing to any provider.
-        deep = found.reasoning is not None or found.control.deep or _MARK in body
+        deep = exchange.operation in GENERATION and (
+            found.reasoning is not None or found.control.deep or _MARK in body
+        )
         if provider is exchange.provider and found.model == exchange.model and not deep:
             return None
         return self._redirect(exchange, provider, found, body, deep)
@@ -71,7 +74,11 @@ class Planner:
         self, exchange: Exchange, provider: Provider, found: Resolution, body: bytes, deep: bool
     ) -> Refusal | None:
         serving = _serving(provider, exchange, found.model)
-        if serving is None:
+        if serving is None and exchange.operation == "count_tokens":
+            exchange.counted_here = True
+            exchange.warnings.append(f"estimated here: {found.model} of {provider.title} answers this name")
+            return None
+        if serving is None or _is_unreadable(exchange):
             reason = f"{provider.title} does not serve {exchange.operation}."
             return Refusal("invalid_request", "operation_not_served", reason)
         called, exchange.rerouted = exchange.provider, True
@@ -83,45 +90,59 @@ class Planner:
         if found.model != exchange.model:
             exchange.changes.append(f"model: {exchange.model} -> {found.model}")
         exchange.provider, exchange.upstream_model = provider, found.model
-        how = mode.choose(
-            exchange.dialect, serving.dialect, top_level=True, deep=deep or bool(serving.envelope)
-        )
         client_path, exchange.path = exchange.path, serving.path(found.model, exchange.stream)
         exchange.client_path = client_path
+        written_anew = deep or bool(serving.envelope) or _is_other_endpoint(exchange, serving)
+        how = mode.choose(exchange.dialect, serving.dialect, top_level=True, deep=written_anew)
         if how != "translate":
             exchange.path = _with_query(exchange.path, client_path)
         exchange.endpoint = self._registry.endpoint(provider, "POST", exchange.path)
         if how != "translate":
-            exchange.splices = {"model": found.model} if splice.peek(body, ("model",)) else {}
+            exchange.splices = splice.renamed(body, found.model)
             return None
+        if exchange.operation == "embeddings":
+            return self._translate_embeddings(exchange, serving, found, body)
         return self._translate(exchange, serving, found, body, client_path)
 
     def _translate(
         self, exchange: Exchange, serving: Serving, found: Resolution, body: bytes, client_path: str
     ) -> Refusal | None:
         client = _client_side(exchange, client_path)
-        context = Context(
-            target=self._facts.target(exchange.provider.name, found.model),
-            now=self._now(),
-            mint=self._mint,
-            requested_model=exchange.model,
-            input_estimate=round(
-                len(dialects.get(exchange.dialect).prompt_text(body)) / CHARACTERS_PER_TOKEN
-            ),
-        )
+        context = self._context(exchange, found, body)
         try:
             translation = Translation(client, Side(serving.dialect), context, stream=exchange.stream)
             exchange.upstream_body = _written(translation, serving, found, exchange, body)
         except Untranslatable as error:
-            return Refusal(
-                "invalid_request", "untranslatable", f"{error} (going to {exchange.provider.title})."
-            )
+            return _untranslatable(exchange, error)
         if client.dialect == serving.dialect and not client.framing:
             exchange.changes.append("body: written anew")  # its answer is in the client's dialect already
         else:
             exchange.translation = translation
             exchange.changes.append(f"dialect: {exchange.dialect} -> {serving.dialect}")
         return None
+
+    def _translate_embeddings(
+        self, exchange: Exchange, serving: Serving, found: Resolution, body: bytes
+    ) -> Refusal | None:
+        context = self._context(exchange, found, body)
+        translation = EmbeddingTranslation(exchange.dialect, serving.dialect, context)
+        try:
+            exchange.upstream_body = translation.write(body, exchange.client_path, found.model, exchange.path)
+        except Untranslatable as error:
+            return _untranslatable(exchange, error)
+        exchange.translation = translation
+        exchange.changes.append(f"dialect: {exchange.dialect} -> {serving.dialect}")
+        return None
+
+    def _context(self, exchange: Exchange, found: Resolution, body: bytes) -> Context:
+        prompt = dialects.get(exchange.dialect).prompt_text(body)
+        return Context(
+            target=self._facts.target(exchange.provider.name, found.model),
+            now=self._now(),
+            mint=self._mint,
+            requested_model=exchange.model,
+            input_estimate=round(len(prompt) / CHARACTERS_PER_TOKEN),
+        )
 
 
 def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | None:
@@ -131,6 +152,21 @@ def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | No
         return found
     others = tuple(s for s in provider.serves if s.envelope != "bedrock")
     return replace(provider, serves=others).serving(exchange.dialect, exchange.operation, model)
+
+
+def _is_unreadable(exchange: Exchange) -> bool:
+    return exchange.operation == "embeddings" and exchange.dialect not in embeddings.NAMES
+
+
+def _is_other_endpoint(exchange: Exchange, serving: Serving) -> bool:
+    """Embeddings: whether one shape has several endpoints, and the provider is called at another one."""
+    return exchange.operation == "embeddings" and not alike(
+        exchange.dialect, exchange.client_path, serving.dialect, exchange.path
+    )
+
+
+def _untranslatable(exchange: Exchange, error: Untranslatable) -> Refusal:
+    return Refusal("invalid_request", "untranslatable", f"{error} (going to {exchange.provider.title}).")
 
 
 def _with_query(path: str, client_path: str) -> str:

@@ -195,6 +195,15 @@ class ModelsSettings(ModelRules):
     projects: dict[str, ModelRules] = Field(default_factory=dict, description="The same for one project.")
 
 
+class CorsSettings(Section):
+    """Web pages that may call this proxy's base URLs."""
+
+    origins: list[str] = Field(
+        default_factory=list,
+        description="origins such as `http://localhost:3000`, or `*`; empty: what the provider itself says",
+    )
+
+
 class SimSettings(Section):
     """The built-in simulator behind the provider name `sim`."""
 
@@ -225,6 +234,7 @@ class Settings(Section):
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    cors: CorsSettings = Field(default_factory=CorsSettings)
     sim: SimSettings = Field(default_factory=SimSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     prices: list[PriceOverride] = Field(default_factory=list)

@@ -81,6 +81,9 @@ GENERATION = frozenset(
 )
 """Operations that ask a model for text: any of them can be answered by any other, translated."""
 
+MAPPED = GENERATION | {"embeddings", "count_tokens"}
+"""Operations that go where their model's name leads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:

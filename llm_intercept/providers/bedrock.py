@@ -158,9 +158,14 @@ def _invoke(model: str, stream: bool) -> str:
     return f"/model/{servings.quoted(model)}/invoke{'-with-response-stream' if stream else ''}"
 
 
+def _count(model: str, stream: bool) -> str:
+    return f"/model/{servings.quoted(model)}/count-tokens"
+
+
 NATIVE_SERVES = (
     Serving("bedrock_converse", "converse", _converse),
     Serving("bedrock_invoke", "invoke", _invoke),
+    Serving("bedrock_converse", "count_tokens", _count),
 )
 SERVES = (
     *NATIVE_SERVES,

@@ -28,7 +28,7 @@ def _inference(prefix: str, inject: bool, inject_query: re.Pattern[str] | None) 
         # a GET of the collection is a WebSocket upgrade; single responses have an id
         Endpoint(re.compile(rf"{prefix}/responses"), "responses", "openai_responses", "path", ("GET",)),
         Endpoint(re.compile(rf"{prefix}/realtime"), "realtime", "openai_responses", "path", ("GET",)),
-        Endpoint(re.compile(rf"{prefix}/responses/input_tokens"), "count_tokens", "observe"),
+        Endpoint(re.compile(rf"{prefix}/responses/input_tokens"), "count_tokens", "openai_responses"),
     )
 
 

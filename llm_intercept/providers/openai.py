@@ -46,6 +46,7 @@ PROVIDER = Provider(
         servings.responses("/v1", _RESPONSES_ONLY),
         servings.chat("/v1"),
         servings.responses("/v1"),
+        servings.fixed("openai_responses", "count_tokens", "/v1/responses/input_tokens"),
         servings.completions("/v1"),
         servings.embeddings("/v1"),
     ),

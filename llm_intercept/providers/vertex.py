@@ -11,7 +11,7 @@ keys of Google's express mode need neither.
     POST @/publishers/google/models/gemini-2.5-pro:streamGenerateContent      generate      gemini
     POST @/publishers/google/models/gemini-2.5-pro:countTokens                count_tokens  gemini
     POST @/publishers/google/models/gemini-embedding-2:embedContent           embeddings    gemini
-    POST @/publishers/google/models/text-embedding-005:predict                embeddings    observe
+    POST @/publishers/google/models/text-embedding-005:predict                embeddings    gemini
     POST @/publishers/google/models/imagen-4.0-generate-001:predict           images        observe
     POST @/publishers/anthropic/models/claude-opus-4@20250514:rawPredict      messages      anthropic
     POST @/publishers/anthropic/models/claude-opus-4-8:streamRawPredict       messages      anthropic
@@ -156,12 +156,17 @@ _ANY = r"[^/:]+?"
 ENDPOINTS = (
     _of("google", _ANY, "streamGenerateContent", "generate", "gemini", "path"),
     _of("google", _ANY, "generateContent", "generate", "gemini"),
-    _of("anthropic", "count-tokens", "rawPredict", "count_tokens", "anthropic"),
+    # not a model: the body says whose tokens are meant
+    Endpoint(
+        re.compile(rf"{_PROJECT}/publishers/anthropic/models/count-tokens(?::|%3A)rawPredict"),
+        "count_tokens",
+        "anthropic",
+    ),
     _of("anthropic", _ANY, "streamRawPredict", "messages", "anthropic", "path"),
     _of("anthropic", _ANY, "rawPredict", "messages", "anthropic", "body"),
     _of("google", _ANY, "countTokens", "count_tokens", "gemini"),
     _of("google", _ANY, "(?:embedContent|batchEmbedContents)", "embeddings", "gemini"),
-    _of("google", "[^/:]*embedding[^/:]*?", "predict", "embeddings", "observe"),
+    _of("google", "[^/:]*embedding[^/:]*?", "predict", "embeddings", "gemini"),
     _of("google", "(?:imagen|imagegeneration)[^/:]*?", "predict", "images", "observe"),
     _of("[^/]+", _ANY, "streamRawPredict", "chat", "openai_chat", "path"),
     _of("[^/]+", _ANY, "rawPredict", "chat", "openai_chat", "body"),
@@ -192,11 +197,16 @@ def _claude(model: str, stream: bool) -> str:
 
 
 _IS_CLAUDE = re.compile(r"^(?:publishers/anthropic/models/|anthropic/)?claude")
+_EMBEDS_ONE = re.compile(r"^(?:publishers/google/models/)?gemini-embedding-2[^/]*$")
+_EMBEDS = re.compile(r"^(?:publishers/google/models/)?[^/]*embedding[^/]*$")
 _IS_GEMINI = re.compile(r"^(?:publishers/google/models/)?(?!claude)[^/]*$")
 
 SERVES = (
     Serving("gemini", "generate", _generate, models=_IS_GEMINI),
     Serving("gemini", "count_tokens", lambda model, stream: _google("countTokens", model), models=_IS_GEMINI),
+    # the newest has no `predict`, the others nothing else
+    Serving("gemini", "embeddings", lambda model, stream: _google("embedContent", model), models=_EMBEDS_ONE),
+    Serving("gemini", "embeddings", lambda model, stream: _google("predict", model), models=_EMBEDS),
     Serving("anthropic", "messages", _claude, "vertex", _IS_CLAUDE),
     # the models of other publishers, and Gemini by its full name
     servings.chat("/endpoints/openapi", re.compile(r"^(?!publishers/|anthropic/)[^/]+/")),

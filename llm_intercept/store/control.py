@@ -135,6 +135,10 @@ class Control:
             self._opened[provider] = opened
         return opened
 
+    def keyed(self) -> frozenset[str]:
+        """The providers with a key in use."""
+        return frozenset(self._sealed)
+
     def _default(self, token: str, *, own_key: bool = False) -> Principal:
         project = self._projects[DEFAULT_PROJECT]
         return Principal(project.name, token, capture=project.capture, own_key=own_key)

@@ -7,6 +7,7 @@ the reading and lets the bytes pass untouched from then on; a translated one end
 from collections.abc import Callable
 
 from llm_intercept.wire.conceal import UsageFilter
+from llm_intercept.wire.embeddings.translation import EmbeddingRelay
 from llm_intercept.wire.tap import Tap
 from llm_intercept.wire.translation import Relay
 
@@ -75,7 +76,7 @@ class TranslatingPipe:
     upstream that went away. `abort` gives what is still to be sent.
     """
 
-    def __init__(self, tap: Tap, relay: Relay, clock: Callable[[], float]) -> None:
+    def __init__(self, tap: Tap, relay: Relay | EmbeddingRelay, clock: Callable[[], float]) -> None:
         self.first_byte = 0.0
         self.last_byte = 0.0
         self.size = 0

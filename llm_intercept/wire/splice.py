@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from llm_intercept.wire.fields import parse, parse_object
+from llm_intercept.wire.fields import mapping, parse, parse_object
 
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 
@@ -109,6 +109,15 @@ def peek(body: bytes, names: Collection[str]) -> dict[str, object]:
     shape = scan(body)
     members = shape.members if shape else []
     return {m.name: parse(body[m.value : m.end]) for m in members if m.name in names}
+
+
+def renamed(body: bytes, model: str) -> dict[str, object]:
+    """What to set so that `body` names this model, wherever it says one; Gemini's may, inside a question."""
+    found = peek(body, ("model", "generateContentRequest"))
+    changes: dict[str, object] = {"model": model} if "model" in found else {}
+    if inner := mapping(found.get("generateContentRequest")):
+        changes["generateContentRequest"] = inner | {"model": f"models/{model.removeprefix('models/')}"}
+    return changes
 
 
 def set_top_level(body: bytes, changes: Mapping[str, object]) -> bytes:
