@@ -130,9 +130,15 @@ def encode_error(failure: Failure, request_id: str) -> tuple[int, Mapping[str, s
     refusal = Refusal(kind, code_of(failure), failure.message, failure.retry_after)
     reply = dialect.refusal(refusal, request_id)
     status = status_of(failure.kind)
-    if failure.kind != "overflow" and failure.status in USUAL_STATUSES:
+    fits = failure.kind in (_means(failure.status), KINDS.get(failure.code))
+    if failure.kind != "overflow" and fits and failure.status in USUAL_STATUSES:
         status = failure.status
     return status, dict(reply.headers), reply.body
+
+
+def _means(status: int) -> str:
+    """Clients choose their exception by the status: another provider's odd one is not passed on."""
+    return BY_STATUS.get(status, "invalid_request" if 400 <= status < 500 else "upstream")
 
 
 def code_of(failure: Failure) -> str:
