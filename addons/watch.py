@@ -51,8 +51,8 @@ def read_head(exchanges: Exchanges, exchange: Exchange, response: http.Response)
 
 
 def tap(exchanges: Exchanges, exchange: Exchange, status: int) -> Tap:
-    """What reads a copy of this answer."""
-    return Tap(
+    """What reads a copy of this answer, and checks it if it is its turn."""
+    reader = Tap(
         exchange.answer_dialect,
         exchange.operation,
         exchange.response_type,
@@ -61,6 +61,9 @@ def tap(exchanges: Exchanges, exchange: Exchange, status: int) -> Tap:
         status=status,
         headers=exchange.response_headers,
     )
+    if status < 400:
+        exchanges.gateway.linting.attach(exchange, reader)
+    return reader
 
 
 def _small(exchange: Exchange, response: http.Response) -> bool:

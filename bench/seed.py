@@ -19,7 +19,7 @@ from pathlib import Path
 
 from llm_intercept.home import Home
 from llm_intercept.store.migrate import connect
-from llm_intercept.store.rows import AttemptRow, RequestRow
+from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 from llm_intercept.store.usage import write_batch
 
 DAY_US = 86_400_000_000
@@ -199,6 +199,10 @@ def _finish(chance: random.Random, row: RequestRow) -> None:
                 row.duration_ms,
             )
         )
+    if row.stream and row.outcome == "ok" and row.id % 97 == 0:
+        chat = row.dialect == "openai_chat"
+        sentence = "usage comes in more than one chunk" if chat else "a second message_start"
+        row.violations.append(ViolationRow(row.id, "provider", row.dialect, 20, sentence))
 
 
 def fill(home: Home, count: int, days: float, now: int, seed: int = 1) -> None:

@@ -16,6 +16,7 @@ from llm_intercept.exchange import Exchange
 from llm_intercept.home import Home
 from llm_intercept.identifiers import RowIds, new_request_id
 from llm_intercept.ledger import Ledger, captured, intent, outline
+from llm_intercept.linting import Linting
 from llm_intercept.listing import Listing
 from llm_intercept.logs import Logs
 from llm_intercept.metrics import Metrics
@@ -56,6 +57,7 @@ class Gateway:
     access: Access
     dispatch: Dispatch
     metrics: Metrics
+    linting: Linting
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
@@ -99,6 +101,7 @@ class Gateway:
         self._logs = Logs(self.home.logs, self.settings.log)
         self._ledger = Ledger(Pricing(self.settings.prices, prices.built_in()), counting.count_tokens)
         self._capture = Capture(self.settings.capture)
+        self.linting = Linting(self.settings.lint)
         self._journal = Journal(self.home.journal)
         self._writer = Writer(self.home, self._journal, capture=self._capture, on_commit=self._committed)
         self.metrics = Metrics(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from llm_intercept import linting
 from llm_intercept.errors import UPSTREAM_CUT
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
@@ -55,6 +56,7 @@ class Ledger:
             exchange.warnings += exchange.translation.context.warnings
         row.warnings = _json(exchange.warnings)
         row.tries = exchange.tries
+        row.violations = linting.found(exchange)
         row.attempts = len(exchange.tries)
         _settle_tries(row)
         return row

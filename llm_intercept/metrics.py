@@ -52,6 +52,14 @@ class Metrics:
         self._unpriced = _Cached(
             Counter("llm_unpriced_total", "Metered calls without a known price", who, registry=registry)
         )
+        self._violations = _Cached(
+            Counter(
+                "llm_protocol_violations_total",
+                "Ways in which checked streams were not as documented",
+                ("dialect", "side"),
+                registry=registry,
+            )
+        )
         self._duration = _Cached(
             Histogram("llm_duration_seconds", "Whole call", ("provider",), buckets=SECONDS, registry=registry)
         )
@@ -90,6 +98,8 @@ class Metrics:
             self._cost[who].inc(row.cost_nanos / 1e9)
         if row.usage_source and not row.priced:
             self._unpriced[who].inc()
+        for violation in row.violations:
+            self._violations[(violation.dialect, violation.side)].inc()
         if row.duration_ms is not None:
             self._duration[(row.provider,)].observe(row.duration_ms / 1000)
         if row.ttft_ms is not None:

@@ -77,6 +77,18 @@ class LogSettings(Section):
     requests: bool = Field(True, description="one line for each exchange")
 
 
+class LintSettings(Section):
+    """Checking streams against the documented grammar of their dialect; `violations` in usage.db has what is wrong.
+
+    A check costs one to three microseconds of CPU for each event of a stream.
+    """
+
+    sample: float = Field(0.01, description="share of the providers' streams that are checked", ge=0, le=1)
+    own: float = Field(
+        1.0, description="the same of the streams that we write, where a call is translated", ge=0, le=1
+    )
+
+
 class PriceOverride(Section):
     """Prices in USD per million tokens, used instead of genai-prices for models that match."""
 
@@ -234,6 +246,7 @@ class Settings(Section):
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    lint: LintSettings = Field(default_factory=LintSettings)
     cors: CorsSettings = Field(default_factory=CorsSettings)
     sim: SimSettings = Field(default_factory=SimSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)

@@ -10,7 +10,7 @@ import pytest
 from llm_intercept.cli import main
 from llm_intercept.cli.settings_reference import markdown
 from llm_intercept.providers import Registry
-from llm_intercept.store.rows import AttemptRow, Outcome, RequestRow
+from llm_intercept.store.rows import AttemptRow, Outcome, RequestRow, ViolationRow
 from llm_intercept.store.schema import USAGE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +75,7 @@ def test_every_column_is_described():
     connection = sqlite3.connect(":memory:")
     for _, script in USAGE:
         connection.executescript(script)
-    for table in ("requests", "attempts"):
+    for table in ("requests", "attempts", "violations"):
         columns = {row[1] for row in connection.execute(f"PRAGMA table_xinfo({table})")}
         assert columns <= described, columns - described
     connection.close()
@@ -86,9 +86,9 @@ def test_rows_have_exactly_the_columns():
     connection = sqlite3.connect(":memory:")
     for _, script in USAGE:
         connection.executescript(script)
-    for table, row in (("requests", RequestRow), ("attempts", AttemptRow)):
+    for table, row in (("requests", RequestRow), ("attempts", AttemptRow), ("violations", ViolationRow)):
         columns = {c[1] for c in connection.execute(f"PRAGMA table_info({table})")}
-        assert columns == set(row.__dataclass_fields__) - {"tries"}
+        assert columns == set(row.__dataclass_fields__) - {"tries", "violations"}
     connection.close()
 
 

@@ -18,6 +18,7 @@ REPORTS = (
     ("errors", "Errors"),
     ("slowest", "Slowest"),
     ("most-expensive", "Most expensive"),
+    ("stream-violations", "Violations"),
 )
 
 

@@ -32,6 +32,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
         "phases": phases,
         "waterfall": charts.waterfall(charts.phase_bars(phases)),
         "tries": call["tries"],
+        "violations": call["violations"],
         "changes": _list(call["changes"]),
         "warnings": _list(call["warnings"]),
         "bodies": bodies,

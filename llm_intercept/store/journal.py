@@ -6,7 +6,7 @@ committed. Each is locked by its owner, so that only segments of the dead are re
 
     H {...}   the first line: names of the fields of rows and attempts, in the order of their values
     B [...]   begun: the row as far as it is known before the call goes out (or {...}: some fields by name)
-    D [...]   done: the whole row
+    D [...]   done: the whole row, its attempts, and its violations if there are any
     X id      begun, but there will be no row
 """
 
@@ -22,13 +22,14 @@ from typing import Any
 import orjson
 
 from llm_intercept.errors import StoreError
-from llm_intercept.store.rows import AttemptRow, RequestRow
-from llm_intercept.store.usage import ATTEMPT_COLUMNS, REQUEST_COLUMNS, make_storable
+from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
+from llm_intercept.store.usage import ATTEMPT_COLUMNS, REQUEST_COLUMNS, VIOLATION_COLUMNS, make_storable
 
 SEGMENT_BYTES = 1_000_000
 _HEADER = b"H " + orjson.dumps({"row": REQUEST_COLUMNS, "attempt": ATTEMPT_COLUMNS}) + b"\n"
 _row_values = attrgetter(*REQUEST_COLUMNS)
 _attempt_values = attrgetter(*ATTEMPT_COLUMNS)
+_violation_values = attrgetter(*VIOLATION_COLUMNS)
 
 
 @dataclass(slots=True, eq=False)
@@ -209,11 +210,13 @@ class _Reader:
         """Tolerant of fields that another version knew."""
         if isinstance(record, dict):
             return RequestRow(**_known(record, REQUEST_COLUMNS))
-        *values, tries = record
+        count = len(self._names)
+        values, tries, violations = record[:count], record[count], record[count + 1 :]
         row = RequestRow(**_known(dict(zip(self._names, values, strict=True)), REQUEST_COLUMNS))
         for attempt in tries:
             named = dict(zip(self._attempt_names, attempt, strict=True))
             row.tries.append(AttemptRow(**_known(named, ATTEMPT_COLUMNS)))
+        row.violations = [ViolationRow(*violation) for found in violations for violation in found]
         return row
 
 
@@ -224,7 +227,7 @@ def read_lines(content: bytes) -> list[RequestRow]:
         kind, _, payload = line.partition(b" ")
         try:
             reader.line(kind, orjson.loads(payload))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError):
             continue
     return reader.rows()
 
@@ -250,7 +253,9 @@ def _dumps_row(row: RequestRow) -> bytes:
 
 
 def _row_line(row: RequestRow) -> bytes:
-    return orjson.dumps((*_row_values(row), [_attempt_values(attempt) for attempt in row.tries]))
+    attempts = [_attempt_values(attempt) for attempt in row.tries]
+    violations = [[_violation_values(v) for v in row.violations]] if row.violations else []
+    return orjson.dumps((*_row_values(row), attempts, *violations))
 
 
 def _dumps(record: Mapping[str, object]) -> bytes:

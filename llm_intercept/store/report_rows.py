@@ -55,13 +55,20 @@ def recent(
 
 
 def request(conn: sqlite3.Connection, request_id: str) -> Row:
-    """One call by its UUID (or integer id) with its attempts under `tries`."""
+    """One call by its UUID (or integer id) with its attempts under `tries`, and its `violations`."""
     column = "id" if request_id.isdigit() else "request_id"
     found = _dicts(conn, f"SELECT * FROM requests WHERE {column} = ?", [request_id])  # noqa: S608
     if not found:
         raise NotFound(f"there is no request {request_id}")
-    statement = "SELECT * FROM attempts WHERE request_id = ? ORDER BY number"
-    return {**found[0], "tries": _dicts(conn, statement, [found[0]["id"]])}
+    attempts = "SELECT * FROM attempts WHERE request_id = ? ORDER BY number"
+    # What only the end showed (0) comes last.
+    violations = "SELECT * FROM violations WHERE request_id = ? ORDER BY side, event = 0, event, sentence"
+    identity = [found[0]["id"]]
+    return {
+        **found[0],
+        "tries": _dicts(conn, attempts, identity),
+        "violations": _dicts(conn, violations, identity),
+    }
 
 
 def known(conn: sqlite3.Connection, dimension: Dimension) -> list[str]:

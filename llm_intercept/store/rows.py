@@ -1,4 +1,5 @@
-"""The rows of `usage.db`: one `RequestRow` for each exchange, one `AttemptRow` for each upstream try.
+"""The rows of `usage.db`: one `RequestRow` for each exchange, one `AttemptRow` for each upstream try,
+one `ViolationRow` for whatever was wrong with a checked stream.
 
 Field names are the column names. Times are milliseconds unless a name says otherwise, `id` is
 epoch microseconds, money is integer nano-USD, texts are "" where nothing is known (never NULL:
@@ -55,6 +56,17 @@ class AttemptRow:
 
 
 @dataclass(slots=True)
+class ViolationRow:
+    """One way in which a stream was not as its dialect is documented; each sentence once."""
+
+    request_id: int
+    side: str  # "provider" | "ours"
+    dialect: str
+    event: int  # its number from 1; 0: shown by the end
+    sentence: str
+
+
+@dataclass(slots=True)
 class RequestRow:
     """One exchange with a provider, however it ended."""
 
@@ -108,3 +120,4 @@ class RequestRow:
     phases: str = ""  # JSON object: phase name -> microseconds since received
     simulated: int = 0
     tries: list[AttemptRow] = field(default_factory=list)
+    violations: list[ViolationRow] = field(default_factory=list)

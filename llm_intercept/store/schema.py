@@ -87,6 +87,20 @@ USAGE: tuple[tuple[str, str], ...] = (
             ),
         ),
     ),
+    (
+        "m002_violations",
+        """
+        -- What was wrong with a stream, by the grammar of its dialect; only a share of them is checked.
+        CREATE TABLE violations (
+            request_id INTEGER NOT NULL REFERENCES requests(id),
+            side TEXT NOT NULL,                  -- provider | ours
+            dialect TEXT NOT NULL,
+            event INTEGER NOT NULL,              -- number of the event that showed it, from 1; 0: the end did
+            sentence TEXT NOT NULL,
+            PRIMARY KEY (request_id, side, sentence)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 CONTROL: tuple[tuple[str, str], ...] = (

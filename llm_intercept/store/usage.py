@@ -1,4 +1,4 @@
-"""Writing to `usage.db`: rows, attempts and rollups in one transaction. Reading it is `reports.py`."""
+"""Writing to `usage.db`: rows, attempts, violations and rollups in one transaction. Reading it is `reports.py`."""
 
 import dataclasses
 import logging
@@ -8,12 +8,16 @@ from operator import attrgetter
 from typing import Any
 
 from llm_intercept.store.rollup import COLUMNS, KEYS, Deltas, aggregate
-from llm_intercept.store.rows import AttemptRow, RequestRow
+from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 
 log = logging.getLogger(__name__)
 
-REQUEST_COLUMNS = tuple(f.name for f in dataclasses.fields(RequestRow) if f.name != "tries")
+IN_TABLES_OF_THEIR_OWN = ("tries", "violations")
+REQUEST_COLUMNS = tuple(
+    f.name for f in dataclasses.fields(RequestRow) if f.name not in IN_TABLES_OF_THEIR_OWN
+)
 ATTEMPT_COLUMNS = tuple(f.name for f in dataclasses.fields(AttemptRow))
+VIOLATION_COLUMNS = tuple(f.name for f in dataclasses.fields(ViolationRow))
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -29,10 +33,12 @@ def _upsert(table: str) -> str:
 
 _INSERT_REQUEST = _insert("requests", REQUEST_COLUMNS)
 _INSERT_ATTEMPT = _insert("attempts", ATTEMPT_COLUMNS)
+_INSERT_VIOLATION = _insert("violations", VIOLATION_COLUMNS)
 _UPSERT_HOUR = _upsert("usage_hour")
 _UPSERT_DAY = _upsert("usage_day")
 _request_values = attrgetter(*REQUEST_COLUMNS)
 _attempt_values = attrgetter(*ATTEMPT_COLUMNS)
+_violation_values = attrgetter(*VIOLATION_COLUMNS)
 
 # What one unusable row raises: text that is no UTF-8, a number beyond 64 bits, a value of a wrong type.
 ROW_FAULTS = (
@@ -67,20 +73,27 @@ def _insert_rows(connection: sqlite3.Connection, rows: Sequence[RequestRow]) -> 
     connection.execute("SAVEPOINT batch")
     try:
         connection.executemany(_INSERT_REQUEST, map(_request_values, rows))
-        _insert_attempts(connection, rows)
+        _insert_details(connection, rows)
     except ROW_FAULTS:
         connection.execute("ROLLBACK TO batch")
         return [row for row in rows if _insert_one(connection, row)]
     return list(rows)
 
 
-def _insert_attempts(connection: sqlite3.Connection, rows: Iterable[RequestRow]) -> None:
-    values = []
+def _insert_details(connection: sqlite3.Connection, rows: Iterable[RequestRow]) -> None:
+    """Attempts and violations; they take the id that their row was given."""
+    attempts: list[AttemptRow] = []
+    violations: list[ViolationRow] = []
     for row in rows:
         for attempt in row.tries:
             attempt.request_id = row.id
-            values.append(_attempt_values(attempt))
-    connection.executemany(_INSERT_ATTEMPT, values)
+        for violation in row.violations:
+            violation.request_id = row.id
+        attempts += row.tries
+        violations += row.violations
+    connection.executemany(_INSERT_ATTEMPT, map(_attempt_values, attempts))
+    if violations:
+        connection.executemany(_INSERT_VIOLATION, map(_violation_values, violations))
 
 
 def _insert_one(connection: sqlite3.Connection, row: RequestRow) -> bool:
@@ -93,7 +106,7 @@ def _insert_one(connection: sqlite3.Connection, row: RequestRow) -> bool:
     connection.execute("SAVEPOINT one")
     try:
         connection.execute(_INSERT_REQUEST, _request_values(row))
-        _insert_attempts(connection, [row])
+        _insert_details(connection, [row])
     except ROW_FAULTS:
         log.exception("a row cannot be stored", extra={"request_id": row.request_id})
         connection.execute("ROLLBACK TO one")
@@ -103,7 +116,7 @@ def _insert_one(connection: sqlite3.Connection, row: RequestRow) -> bool:
 
 def make_storable(row: RequestRow) -> None:
     """Replaces what no database takes: lone surrogates of undecodable headers, integers beyond 64 bits."""
-    records: list[RequestRow | AttemptRow] = [row, *row.tries]
+    records: list[RequestRow | AttemptRow | ViolationRow] = [row, *row.tries, *row.violations]
     for record in records:
         for field in dataclasses.fields(record):
             value = getattr(record, field.name)

@@ -14,6 +14,7 @@ from llm_intercept.wire.fields import count, parse, total
 from llm_intercept.wire.framing import Frame, Framing
 from llm_intercept.wire.framing.choose import Opaque, choose
 from llm_intercept.wire.framing.whole import Whole
+from llm_intercept.wire.lint import Lint
 from llm_intercept.wire.reading import Reading
 from llm_intercept.wire.splice import peek
 from llm_intercept.wire.usage import Usage
@@ -53,6 +54,7 @@ class Tap:
         self.dialect = dialects.get(dialect if dialect in dialects.names() else "observe")
         self.operation = operation
         self.reading = Reading()
+        self.lint: Lint | None = None  # sees every frame of a stream
         self._content_type = content_type
         self._headers = headers or {}
         self._decoder = Decoder(content_encoding)
@@ -118,6 +120,9 @@ class Tap:
         reading.settle()
 
     def _read(self, frames: list[Frame], now: float) -> None:
+        if self.lint is not None and not self._whole:
+            for frame in frames:
+                self.lint.frame(*frame)
         for event, data in frames:
             if data == b"[DONE]":
                 self.reading.complete = True

@@ -11,7 +11,7 @@ import orjson
 
 from llm_intercept.errors import Reply
 from llm_intercept.wire import codecs
-from llm_intercept.wire.codec import Codec, Context, Encoded
+from llm_intercept.wire.codec import Codec, Context, Encoded, Frame
 from llm_intercept.wire.codecs import anthropic
 from llm_intercept.wire.codecs.anthropic import envelope
 from llm_intercept.wire.encoding import Decoder
@@ -22,6 +22,7 @@ from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
 from llm_intercept.wire.ir import Answer, Event, Failed, Failure, Json, Request
+from llm_intercept.wire.lint import Lint
 
 WHOLE = "application/json"
 
@@ -41,6 +42,7 @@ class Translation:
         self.context = context
         self.upstream_dialect = upstream.dialect
         self.stream = stream
+        self.lint: Lint | None = None  # sees every frame that we write; to be set before `relay`
         self.client: Codec = codecs.get(client.dialect)
         self.upstream: Codec = codecs.get(upstream.dialect)
         self.framing = client.framing or self.client.FRAMING
@@ -142,12 +144,23 @@ class _Streaming:
     def __init__(self, translation: Translation) -> None:
         self._encoder = translation.client.encoder(translation.context)
         self._writer = FrameWriter(translation.framing)
+        self._lint = translation.lint
 
     def feed(self, events: Iterable[Event]) -> bytes:
+        if self._lint is not None:
+            return b"".join(self._checked(self._encoder.feed(event), self._lint) for event in events)
         return b"".join(self._writer.write(self._encoder.feed(event)) for event in events)
 
     def close(self) -> bytes:
-        return self._writer.write(self._encoder.close()) + self._writer.end()
+        last = self._encoder.close()
+        written = self._checked(last, self._lint) if self._lint is not None else self._writer.write(last)
+        return written + self._writer.end()
+
+    def _checked(self, frames: Iterable[Frame], lint: Lint) -> bytes:
+        written = list(frames)
+        for frame in written:
+            lint.frame(*frame)
+        return self._writer.write(written)
 
 
 class _Whole:

@@ -17,7 +17,7 @@ from llm_intercept.store.bodies import Body, Capture, write_bodies
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.report_time import preset, window
 from llm_intercept.store.reports import Filters
-from llm_intercept.store.rows import AttemptRow, RequestRow
+from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 from llm_intercept.store.usage import write_batch
 from tests.dashboard.conftest import NOW, Visitor, log_in
 
@@ -30,6 +30,7 @@ REPORTS = (
     "errors",
     "slowest",
     "most-expensive",
+    "stream-violations",
 )
 
 
@@ -217,6 +218,10 @@ def test_the_page_of_a_call_tells_everything(visit: Any, empty: Home) -> None:
         request_sha256="aa" * 32, upstream_sha256="bb" * 32, changes='["stream_options.include_usage"]',
         warnings='["top_k was dropped"]', phases='{"received": 0, "authenticated": 150, "sent": 900}',
         attempts=2, tries=tries,
+        violations=[
+            ViolationRow(NOW, "provider", "openai_chat", 0, "the stream ended without [DONE]"),
+            ViolationRow(NOW, "ours", "anthropic", 7, "a second <message_start>"),
+        ],
     )  # fmt: skip
     put(empty, row)
     capture(empty)
@@ -224,10 +229,23 @@ def test_the_page_of_a_call_tells_everything(visit: Any, empty: Home) -> None:
     for part in (
         "1,234", "$0.001234500", "stream_options.include_usage", "top_k was dropped", "Body changed",
         "150 µs", "overloaded", "Be brief.", "get_weather", "22 degrees", "&lt;b&gt;Sunny&lt;/b&gt;",
+        "the stream ended without [DONE]", "a second &lt;message_start&gt;",
     ):  # fmt: skip
         assert part in text
     assert "<script>alert" not in text
     assert "<b>Sunny</b>" not in text
+
+
+def test_violations_are_counted_by_provider_and_sentence(visit: Any, empty: Home) -> None:
+    visitor = visit(empty)
+    log_in(visitor, empty)
+    for number in range(3):
+        wrong = [ViolationRow(0, "provider", "openai_chat", 0, "the stream ended without [DONE]")]
+        put(empty, RequestRow(NOW + number, f"0197-{number}", provider="perplexity", violations=wrong))
+    answer = visitor.get(f"/usage/{REPORTS[-1]}.json?since=2026-11-01&_shape=array", html=False).json()
+    assert [(line["provider"], line["side"], line["sentence"], line["streams"]) for line in answer] == [
+        ("perplexity", "provider", "the stream ended without [DONE]", 3)
+    ]
 
 
 def capture(home: Home) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from llm_intercept.errors import StoreError
 from llm_intercept.store.journal import Journal, read_lines
-from llm_intercept.store.rows import RequestRow
+from llm_intercept.store.rows import RequestRow, ViolationRow
 from tests.store.example import START_US, row
 
 type Child = subprocess.Popen[str]
@@ -70,6 +70,16 @@ def test_kill_minus_nine_loses_nothing(folder: Path, journal: Journal, child: Ch
     assert rows[0] == row(0)
     assert (rows[1].project, rows[1].duration_ms, rows[1].status) == ("project-1", None, None)
     assert rows[1].tries == row(1).tries
+
+
+def test_violations_come_back_with_their_row(folder: Path) -> None:
+    dead = Journal(folder)
+    wrong = ViolationRow(0, "ours", "gemini", 0, "the stream ended without a candidate")
+    dead.done(row(1, violations=[wrong]), row(2))
+    dead.close()
+    alive = Journal(folder)
+    assert [found.violations for found in alive.recover()] == [[wrong], []]
+    alive.close()
 
 
 def test_recovered_segments_stay_until_their_rows_are_committed(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llm_intercept.store.rollup import SUMS
-from llm_intercept.store.rows import AttemptRow, RequestRow
+from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 from llm_intercept.store.usage import ATTEMPT_COLUMNS, REQUEST_COLUMNS, write_batch
 from tests.store.conftest import Query
 from tests.store.example import START_US, row
@@ -57,7 +57,7 @@ def test_rollups_equal_the_raw_rows_of_each_key(usage_db: sqlite3.Connection, qu
 def test_every_field_comes_back(usage_db: sqlite3.Connection) -> None:
     values: dict[str, Any] = {}
     for number, field in enumerate(fields(RequestRow)):
-        if field.name != "tries":
+        if field.name in REQUEST_COLUMNS:
             values[field.name] = f"text {number}" if isinstance(field.default, str) else number + 1
     values |= {"id": START_US, "request_id": "r", "ttft_ms": 1.5}
     write_batch(usage_db, [RequestRow(**values)])
@@ -65,6 +65,21 @@ def test_every_field_comes_back(usage_db: sqlite3.Connection) -> None:
     stored = dict(usage_db.execute("SELECT * FROM requests").fetchone())
     assert stored.pop("ts") == "2026-11-20T09:13:20.000Z"
     assert stored == values
+
+
+def wrong(sentence: str, side: str = "provider") -> ViolationRow:
+    return ViolationRow(0, side, "anthropic", 4, sentence)
+
+
+def test_violations_are_stored_with_their_row(usage_db: sqlite3.Connection, query: Query) -> None:
+    found = [wrong("a"), wrong("b\udcff"), wrong("a", "ours")]
+    write_batch(usage_db, [row(0, violations=[wrong("x")]), row(1, id=START_US, violations=found), row(2)])
+    assert query("SELECT request_id, side, dialect, event, sentence FROM violations ORDER BY 1, 2, 5") == [
+        (START_US, "provider", "anthropic", 4, "x"),
+        (START_US + 1, "ours", "anthropic", 4, "a"),
+        (START_US + 1, "provider", "anthropic", 4, "a"),
+        (START_US + 1, "provider", "anthropic", 4, "b?"),
+    ]
 
 
 def test_a_taken_id_gets_the_next_free_microsecond(usage_db: sqlite3.Connection, query: Query) -> None:

@@ -56,8 +56,8 @@ class Grammar(Machine):
                 self._say("chunks have different responseIds")
             self._id = given
         usage = payload.get("usageMetadata")
-        self._usage = type(usage) is dict
-        if self._usage:
+        self._usage = usage is not None
+        if usage is not None:
             self._counters(usage)
         candidates = payload.get("candidates")
         if candidates:
