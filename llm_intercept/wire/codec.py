@@ -76,7 +76,7 @@ class Context:
 _NESTED = frozenset(("generationConfig", "toolConfig", "thinking", "output_config"))
 # Kept by their own codec as they were written, although the IR has a word for what they say.
 _WORDED = frozenset(
-    ("thinkingConfig", "responseSchema", "responseJsonSchema", "output_format", "display", "usage")
+    ("thinkingConfig", "responseSchema", "responseJsonSchema", "output_format", "display", "usage", "betas")
 )
 _SILENT: tuple[Json, ...] = (None, False, "", [], {}, ["TEXT"], ["text"])
 
