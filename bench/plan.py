@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`events` are those of each stream, `single_...` what one connection does in a round."""
+    """`events` are those of each stream, `single_...` what one connection does in a round.
+
+    After `patience` seconds a measure makes do with the rounds it has, if they are three.
+    """
 
     rounds: int
+    patience: float
     call_seconds: int
     events: int
     single_calls: int
@@ -19,7 +23,8 @@ class Size:
 
 
 FULL = Size(
-    rounds=6,
+    rounds=5,
+    patience=90,
     call_seconds=3,
     events=2000,
     single_calls=300,
@@ -31,8 +36,9 @@ FULL = Size(
 )
 QUICK = Size(
     rounds=3,
+    patience=30,
     call_seconds=1,
-    events=500,
+    events=1000,
     single_calls=100,
     single_streams=20,
     mixed_calls=4_000,
