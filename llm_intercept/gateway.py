@@ -26,7 +26,7 @@ from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.prompts import with_prompts
 from llm_intercept.providers import Registry
-from llm_intercept.settings import Settings
+from llm_intercept.settings import ModelsSettings, Settings
 from llm_intercept.sim.local import Local
 from llm_intercept.store import health
 from llm_intercept.store.bodies import MARGIN, Body, Capture
@@ -87,6 +87,8 @@ class Gateway:
         models = ModelMap(
             with_prompts(self.settings.models, self.home.path), self.registry.providers, facts.known
         )
+        if self.settings.models != ModelsSettings():
+            facts.models("")  # reads the catalogue, so that the first call need not wait for it
         self._listing = Listing(self.registry.providers, models, facts, self._control)
         self._planner = Planner(
             self.registry,
