@@ -2,16 +2,22 @@
 
 import re
 import sqlite3
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
-from llm_intercept.cli import main
+from llm_intercept.cli import main, translation_reference
 from llm_intercept.cli.settings_reference import markdown
+from llm_intercept.policy.facts import Facts
+from llm_intercept.policy.models import ModelMap
 from llm_intercept.providers import Registry
+from llm_intercept.resources import model_catalogue
+from llm_intercept.settings import Settings
 from llm_intercept.store.rows import AttemptRow, Outcome, RequestRow, ViolationRow
 from llm_intercept.store.schema import USAGE
+from llm_intercept.wire import codecs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "certs/README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -97,3 +103,28 @@ def test_the_readme_names_every_provider():
     section = text[text.index("## Providers") : text.index("## On stock mitmproxy")]
     named = set(re.findall(r"[a-z]+", section))
     assert set(Registry().providers) <= named
+
+
+def test_the_translation_page_is_current():
+    page = (ROOT / "docs/translation.md").read_text()
+    command = "python -m llm_intercept.cli.translation_reference > docs/translation.md"
+    assert page == translation_reference.markdown(), f"run: {command}"
+
+
+def test_the_translation_page_covers_every_codec():
+    assert set(translation_reference._NAMES) == codecs.names()
+
+
+def test_the_example_of_the_translation_page_works():
+    settings = Settings.model_validate(tomllib.loads(translation_reference.CONFIG))
+    registry = Registry(settings.providers)
+    facts = Facts(registry.providers, model_catalogue)
+    models = ModelMap(settings.models, registry.providers, facts.known)
+    for name, provider, model in (
+        ("fast", "groq", "openai/gpt-oss-20b"),
+        ("gpt-4o-mini", "anthropic", "claude-sonnet-4-5"),
+        ("claude-opus-4-5", "gemini", "gemini-2.5-pro"),
+        ("claude-haiku-4-5", "house", "Qwen/Qwen3-32B"),
+    ):
+        found = models.resolve(name, "", "anthropic", False)
+        assert (found.provider, found.model) == (provider, model)
