@@ -197,15 +197,13 @@ def _claude(model: str, stream: bool) -> str:
 
 
 _IS_CLAUDE = re.compile(r"^(?:publishers/anthropic/models/|anthropic/)?claude")
-_EMBEDS_ONE = re.compile(r"^(?:publishers/google/models/)?gemini-embedding-2[^/]*$")
-_EMBEDS = re.compile(r"^(?:publishers/google/models/)?[^/]*embedding[^/]*$")
+# gemini-embedding-2 has no `predict`, only an `embedContent` whose body is Vertex's own
+_EMBEDS = re.compile(r"^(?:publishers/google/models/)?(?!gemini-embedding-2)[^/]*embedding[^/]*$")
 _IS_GEMINI = re.compile(r"^(?:publishers/google/models/)?(?!claude)[^/]*$")
 
 SERVES = (
     Serving("gemini", "generate", _generate, models=_IS_GEMINI),
     Serving("gemini", "count_tokens", lambda model, stream: _google("countTokens", model), models=_IS_GEMINI),
-    # the newest has no `predict`, the others nothing else
-    Serving("gemini", "embeddings", lambda model, stream: _google("embedContent", model), models=_EMBEDS_ONE),
     Serving("gemini", "embeddings", lambda model, stream: _google("predict", model), models=_EMBEDS),
     Serving("anthropic", "messages", _claude, "vertex", _IS_CLAUDE),
     # the models of other publishers, and Gemini by its full name

@@ -214,3 +214,39 @@ def test_a_base_url_of_settings_counts() -> None:
     found = registry(openai={"base_url": "https://relay.example/v1"})
     assert found.base_for(found.providers["openai"], None, None) == "https://relay.example/v1"
     assert found.base_for(found.providers["openai"], "https://mine", None) == "https://mine"
+
+
+def test_vertex_names_the_model_of_a_count_in_the_body() -> None:
+    path = "/v1/projects/p/locations/us-east5/publishers/anthropic/models/count-tokens:rawPredict"
+    found = REGISTRY.endpoint(REGISTRY.providers["vertex"], "POST", path)
+    assert (found.operation, found.dialect, found.path.groupindex) == ("count_tokens", "anthropic", {})
+
+
+@pytest.mark.parametrize(
+    ("provider", "client", "model", "path"),
+    [
+        ("openai", "openai_responses", "gpt-5", "/v1/responses/input_tokens"),
+        ("openai", "anthropic", "gpt-5", None),
+        (
+            "bedrock",
+            "bedrock_converse",
+            "amazon.nova-lite-v1:0",
+            "/model/amazon.nova-lite-v1%3A0/count-tokens",
+        ),
+        ("anthropic", "gemini", "claude-sonnet-5", None),
+        ("anthropic", "anthropic", "claude-sonnet-5", "/v1/messages/count_tokens"),
+    ],
+)
+def test_counts_are_asked_only_in_the_client_s_dialect(
+    provider: str, client: str, model: str, path: str | None
+) -> None:
+    found = REGISTRY.providers[provider].serving(client, "count_tokens", model)
+    assert (found.path(model, False) if found else None) == path
+
+
+def test_vertex_embeds_by_predict() -> None:
+    vertex = REGISTRY.providers["vertex"]
+    found = vertex.serving("openai_embeddings", "embeddings", "text-embedding-005")
+    assert found is not None
+    assert found.path("text-embedding-005", False) == "/publishers/google/models/text-embedding-005:predict"
+    assert vertex.serving("openai_embeddings", "embeddings", "gemini-embedding-2") is None

@@ -132,3 +132,20 @@ def test_hostile_nesting_is_not_json() -> None:
 def test_moderate_nesting_is() -> None:
     body = b'{"a":' + b'[{"b":' * 200 + b"1" + b"}]" * 200 + b',"model":"x"}'
     assert json.loads(splice.set_top_level(body, {"model": "y"})) == {**json.loads(body), "model": "y"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"model":"a","x":1}', {"model": "b"}),
+        (b'{"contents":[]}', {}),
+        (
+            b'{"generateContentRequest":{"model":"models/a","contents":[]}}',
+            {"generateContentRequest": {"model": "models/b", "contents": []}},
+        ),
+        (b'{"generateContentRequest":null}', {}),
+        (b"[]", {}),
+    ],
+)
+def test_a_model_s_new_name_goes_wherever_the_body_says_it(body: bytes, expected: dict[str, object]):
+    assert splice.renamed(body, "b") == expected
