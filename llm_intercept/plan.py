@@ -22,8 +22,9 @@ from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
 _CODEC_OF = {"bedrock_invoke": "anthropic"}
-# How codecs carry another dialect's signatures through a client's history.
-_MARK = b"lli1"
+# How codecs carry another dialect's signatures through a client's history: as text, and in Gemini's base64.
+# None of them can occur by chance inside the base64 of an image.
+_MARKS = (b'"lli1.', b'"lli1call.', b'"rs_lli1', b'"bGxpMS', b'"bGxpMWNhbGwu')
 CHARACTERS_PER_TOKEN = 3.6
 
 
@@ -60,7 +61,7 @@ class Planner:
         provider = self._registry.providers[found.provider] if found.provider else exchange.provider
         # Marks that an earlier, translated turn left in the history mean nothing to any provider.
         deep = exchange.operation in GENERATION and (
-            found.reasoning is not None or found.control.deep or _MARK in body
+            found.reasoning is not None or found.control.deep or _is_marked(body)
         )
         if provider is exchange.provider and found.model == exchange.model and not deep:
             return None
@@ -143,6 +144,10 @@ class Planner:
             requested_model=exchange.model,
             input_estimate=round(len(prompt) / CHARACTERS_PER_TOKEN),
         )
+
+
+def _is_marked(body: bytes) -> bool:
+    return any(mark in body for mark in _MARKS)
 
 
 def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | None:
