@@ -147,7 +147,8 @@ class Planner:
 
 
 def _is_marked(body: bytes) -> bool:
-    return any(mark in body for mark in _MARKS)
+    hinted = b"lli1" in body or b"bGxpM" in body  # without the quote, which every body is full of
+    return hinted and any(mark in body for mark in _MARKS)
 
 
 def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | None:
