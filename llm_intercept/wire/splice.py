@@ -26,7 +26,7 @@ SPACE = re.compile(rb"[ \t\r\n]*+")
 NAME = re.compile(rb"(" + STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
 SCALAR = re.compile(STRING + rb'|[^"\[\]{},: \t\r\n]++', re.DOTALL)
 PASSAGE = re.compile(_nested(6), re.DOTALL)
-DEEPEST = 1_000  # JSON readers refuse deeper nesting, so it is not JSON to us either
+DEEPEST = 1_024  # what our reader goes down to: whatever it reads can be spliced, deeper is not JSON to us
 PARSED_AT_ONCE = 1024 * 1024  # up to here a parser is faster than the scanner
 
 
@@ -121,11 +121,20 @@ def renamed(body: bytes, model: str) -> dict[str, object]:
 
 
 def set_top_level(body: bytes, changes: Mapping[str, object]) -> bytes:
-    """Replaces the values of these members in place; members that are not there are put at the end."""
+    """Replaces the values of these members in place; members that are not there are put at the end.
+
+    A value that is no JSON is not replaced: a body that nobody can read must not become one that can be.
+    """
     shape = scan(body)
     if shape is None or not changes:
         return body
+    if not all(_readable(body[m.value : m.end]) for m in shape.members if m.name in changes):
+        return body
     return b"".join(_rewritten(body, shape, {name: _dump(value) for name, value in changes.items()}))
+
+
+def _readable(value: bytes) -> bool:
+    return bool(parse_object(b'{"value":' + value + b"}"))
 
 
 def _rewritten(body: bytes, shape: Shape, changes: dict[str, bytes]) -> Iterator[bytes]:
