@@ -12,12 +12,13 @@ from mitmproxy import http
 from addons.exchanges import REQUEST_ID, Exchanges, fields, to_headers, to_response
 from addons.guard import fail_closed
 from addons.watch import read_head, tap
+from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 from llm_intercept.providers.base import Outgoing
 from llm_intercept.wire import answerheaders, encoding
 from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
 from llm_intercept.wire.pipe import TranslatingPipe
-from llm_intercept.wire.translation import Translation
+from llm_intercept.wire.translation import WHOLE, Translation
 
 
 class Translate:
@@ -59,14 +60,14 @@ class Translate:
 
     @fail_closed
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Of a translated call: success goes through the relay, an error is held until it is whole."""
+        """Of a translated call: a stream goes through the relay; what is whole or an error is held."""
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None or exchange.translation is None or exchange.refusal:
             return
         client_streams = exchange.stream
         read_head(self.exchanges, exchange, response)
         exchange.stream, exchange.status = client_streams, response.status_code
-        if response.status_code < 400:
+        if response.status_code < 400 and exchange.translation.stream:
             self._relay(exchange, exchange.translation, response)
 
     def _relay(
@@ -88,23 +89,34 @@ class Translate:
 
     @fail_closed
     def response(self, flow: http.HTTPFlow) -> None:
-        """A provider's error, in the client's dialect."""
+        """A provider's whole answer or its error, in the client's dialect."""
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None or exchange.translation is None:
             return
-        if exchange.refusal or response.status_code < 400 or exchange.pipe is not None:
+        if exchange.refusal or exchange.pipe is not None:
             return
         body = response.raw_content or b""
         reader = tap(self.exchanges, exchange, response.status_code)
         reader.feed(body, exchange.phases.first_byte)
         exchange.reading = reader.close()
         plain = encoding.inflate(body, exchange.response_encoding) or b""
-        reply = exchange.translation.error(
-            response.status_code, exchange.response_headers, plain, exchange.request_id
-        )
+        reply = _reply(exchange, exchange.translation, response, plain)
         flow.response = to_response(reply)
         flow.response.headers[REQUEST_ID] = exchange.request_id
         exchange.status = reply.status
+
+
+def _reply(
+    exchange: Exchange, translation: Translation | EmbeddingTranslation, response: http.Response, plain: bytes
+) -> Reply:
+    """A failure inside an answer that seemed to be one has a status of its own."""
+    if response.status_code >= 400:
+        return translation.error(response.status_code, exchange.response_headers, plain, exchange.request_id)
+    reply = translation.reply(plain, exchange.response_type, exchange.request_id)
+    if reply.status >= 400:
+        return reply
+    headers = answerheaders.translated(fields(response.headers), exchange.dialect, WHOLE, time.time())
+    return Reply(reply.status, tuple(headers), reply.body)
 
 
 def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> None:

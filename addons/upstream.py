@@ -12,6 +12,7 @@ Six changes, all in a subclass of `HttpStream` that `install` puts in place:
 6. An answer that a gate refuses by its headers (`flow.metadata["answered"]`) is replaced without its body.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import mitmproxy
@@ -99,8 +100,10 @@ class Stream(HttpStream):
             yield from super().handle_protocol_error(event)
             return
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
-        if not by_client and self.server_state == self.state_stream_response_body:
-            yield from self._end_translated(event)
+        abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
+        if not by_client and abort and self.server_state == self.state_stream_response_body:
+            yield from self._end_translated(event, abort)
+            return
         if by_client or self._is_answered():
             yield from super().handle_protocol_error(event)
             return
@@ -114,13 +117,21 @@ class Stream(HttpStream):
         answered = (self.state_stream_response_body, self.state_done, self.state_errored, self.state_left)
         return self.client_state == self.state_errored or self.server_state in answered
 
-    def _end_translated(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
-        """A translated stream whose upstream went away ends with an error of the client's dialect."""
-        abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
-        if abort is None:
-            return
+    def _end_translated(
+        self, event: ResponseProtocolError, abort: Callable[[str], list[bytes]]
+    ) -> layer.CommandGenerator[None]:
+        """A translated stream whose upstream went away ends with an error of the client's dialect.
+
+        The message itself ends as it should: many SDKs would not show the error of one that is cut.
+        """
         for chunk in abort(f"the provider ended the stream: {event.message}"):
             yield SendHttp(ResponseData(self.stream_id, chunk), self.context.client)
+        self.flow.error = mitm_flow.Error(event.message)
+        yield HttpErrorHook(self.flow)
+        self.server_state = self.state_errored
+        self.flow.live = False
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        yield DropStream(self.stream_id)
 
     def _answer_for_upstream(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
         """Sends the response that the error hook has set, or mitmproxy's own page where it set none."""

@@ -21,7 +21,7 @@ from llm_intercept.wire.framing import Framing
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
-from llm_intercept.wire.ir import Answer, Event, Failed, Failure, Json, Request
+from llm_intercept.wire.ir import Event, Failed, Failure, Json, Request
 from llm_intercept.wire.lint import Lint
 
 WHOLE = "application/json"
@@ -69,6 +69,18 @@ class Translation:
         """A whole answer of the provider in the client's dialect; a stream if the client wants one."""
         relay = self.relay(content_type)
         return b"".join((*relay.feed(body), *relay.close()))
+
+    def reply(self, body: bytes, content_type: str, request_id: str) -> Reply:
+        """A whole answer of the provider as one for the client; a failure inside has its own status."""
+        source = _Source(self.upstream, content_type, "")
+        return self.folded([*source.feed(body), *source.close()], request_id)
+
+    def folded(self, events: Iterable[Event], request_id: str) -> Reply:
+        found = fold(events)
+        if isinstance(found, Failure):
+            return self.failure(found, request_id)
+        answer = orjson.dumps(self.client.encode_answer(found, self.context))
+        return Reply(200, (("content-type", WHOLE),), answer)
 
     def relay(self, content_type: str, content_encoding: str = "") -> "Relay":
         """Takes the provider's bytes and gives the client's."""
@@ -175,11 +187,7 @@ class _Whole:
         return b""
 
     def close(self) -> bytes:
-        folded = fold(self._events)
-        if isinstance(folded, Answer):
-            client, context = self._translation.client, self._translation.context
-            return orjson.dumps(client.encode_answer(folded, context))
-        return self._translation.failure(folded, "").body
+        return self._translation.folded(self._events, "").body
 
 
 class Relay:

@@ -37,6 +37,7 @@ class EmbeddingTranslation:
     """Belongs to one exchange. `context.warnings` gathers what was dropped or changed."""
 
     content_type = WHOLE
+    stream = False
 
     def __init__(self, client: str, upstream: str, context: Context) -> None:
         self.context = context
@@ -63,12 +64,18 @@ class EmbeddingTranslation:
 
     def answer(self, body: bytes, content_type: str) -> bytes:
         """A whole answer of the provider in the client's shape."""
+        return self.reply(body, content_type, "").body
+
+    def reply(self, body: bytes, content_type: str, request_id: str) -> Reply:
+        """The same with its status: an answer without embeddings is a failure."""
         answer = self._upstream.decode_answer(parse_object(body))
         if len(answer.vectors) != len(self._request.inputs) or not all(answer.vectors):
             wanted, got = len(self._request.inputs), sum(map(bool, answer.vectors))
             self.context.warn(f"answer: {got} embeddings for {wanted} inputs")
-            return self.failure(Failure("upstream", "The provider's answer has no embeddings.", 502), "").body
-        return orjson.dumps(self._client.encode_answer(answer, self._request, self.context))
+            nothing = Failure("upstream", "The provider's answer has no embeddings.", 502)
+            return self.failure(nothing, request_id)
+        written = orjson.dumps(self._client.encode_answer(answer, self._request, self.context))
+        return Reply(200, (("content-type", WHOLE),), written)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, request_id: str) -> Reply:
         """The provider's error in the client's dialect."""
