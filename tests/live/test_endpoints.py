@@ -13,6 +13,7 @@ import httpx2 as httpx
 import pytest
 from anthropic import Anthropic
 from google import genai
+from google.genai import errors
 from openai import BadRequestError, OpenAI
 
 from llm_intercept.sim.tokens import count
@@ -30,6 +31,7 @@ to-gemini = "gemini/gemini-embedding-001"
 to-vertex = "vertex/text-embedding-005"
 to-cohere = "cohere/embed-v4.0"
 to-ollama = "ollama/nomic-embed-text"
+limited = "openai/sim-error-429"
 to-anthropic = "anthropic/claude-sonnet-5"
 nowhere = "deepseek/deepseek-chat"
 claude-mini = "openai/gpt-4o-mini"
@@ -214,6 +216,16 @@ def test_errors_of_embeddings_are_the_clients_own(home: Home) -> None:
     assert "operation_not_served" in home.post("/v1/embeddings", {"model": "to-anthropic", "input": "x"})[1][
         "error"
     ].get("code", "")
+
+
+def test_an_error_of_another_provider_reads_as_the_client_s_own(home: Home) -> None:
+    since = home.stack.last_id()
+    with pytest.raises(errors.ClientError, match="RESOURCE_EXHAUSTED") as raised:
+        home.gemini("base_url").models.embed_content(model="limited", contents="hello")
+    assert raised.value.code == 429
+    (row,) = home.stack.rows(1, since)
+    assert (row["provider"], row["outcome"], row["status"]) == ("openai", "client_error", 429)
+    assert "rate" in row["error_type"]
 
 
 # counts
