@@ -22,9 +22,10 @@ from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
 _CODEC_OF = {"bedrock_invoke": "anthropic"}
-# How codecs carry another dialect's signatures through a client's history: as text, and in Gemini's base64.
-# None of them can occur by chance inside the base64 of an image.
-_MARKS = (b'"lli1.', b'"lli1call.', b'"rs_lli1', b'"bGxpMS', b'"bGxpMWNhbGwu')
+# How codecs carry another dialect's signatures through a client's history, in Gemini's as base64. What they
+# have in common is looked for first; none of the whole ones can occur by chance inside an image's base64.
+_MARKS = {"gemini": (b"bGxpM", (b'"bGxpMS', b'"bGxpMWNhbGwu'))}
+_PLAIN_MARKS = (b"lli1", (b'"lli1.', b'"lli1call.', b'"rs_lli1'))
 CHARACTERS_PER_TOKEN = 3.6
 
 
@@ -61,7 +62,7 @@ class Planner:
         provider = self._registry.providers[found.provider] if found.provider else exchange.provider
         # Marks that an earlier, translated turn left in the history mean nothing to any provider.
         deep = exchange.operation in GENERATION and (
-            found.reasoning is not None or found.control.deep or _is_marked(body)
+            found.reasoning is not None or found.control.deep or _is_marked(exchange.dialect, body)
         )
         if provider is exchange.provider and found.model == exchange.model and not deep:
             return None
@@ -146,9 +147,9 @@ class Planner:
         )
 
 
-def _is_marked(body: bytes) -> bool:
-    hinted = b"lli1" in body or b"bGxpM" in body  # without the quote, which every body is full of
-    return hinted and any(mark in body for mark in _MARKS)
+def _is_marked(dialect: str, body: bytes) -> bool:
+    common, whole = _MARKS.get(dialect, _PLAIN_MARKS)
+    return common in body and any(mark in body for mark in whole)
 
 
 def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | None:
