@@ -78,7 +78,7 @@ class LogSettings(Section):
 
 
 class LintSettings(Section):
-    """Checking streams against the documented grammar of their dialect; `violations` in usage.db has what is wrong.
+    """Checking streams against the grammar of their dialect; what is wrong goes into the table `violations`.
 
     A check costs one to three microseconds of CPU for each event of a stream.
     """
