@@ -1,4 +1,4 @@
-"""Writing to `usage.db`: rows, what belongs to them, rollups, in one transaction. Reading it: `reports.py`."""
+"""Writing to `usage.db`: rows, what belongs to them, rollups in one transaction. Reading is `reports.py`."""
 
 import dataclasses
 import logging

@@ -73,7 +73,7 @@ def written(value: object) -> str:
 
 
 @given(documents(), CHANGES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_every_byte_but_the_values_stays(pieces: list[Piece], changes: dict[str, object]) -> None:
     """Duplicates are all changed, members inside others are not, what is missing comes behind the last."""
     body = "".join(text for _, text in pieces).encode()
@@ -110,7 +110,7 @@ def test_members_taken_out_leave_the_others_as_they_were(pieces: list[Piece], na
 
 
 @given(documents(), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @example([(None, '{"model":NaN}')], None)
 @example([(None, '{"a":01,"model":"x"}')], None)
 @example([(None, '\ufeff{"model":"x"}')], None)

@@ -152,14 +152,14 @@ def asked(context: Context, events: list[Event]) -> bool:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(events=interleaved(), context=CONTEXTS)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_streams_in_any_interleaving(dialect: str, events: list[Event], context: Context) -> None:
     assert violations(dialect, written(dialect, events, context), asks_usage=asked(context, events)) == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(answer=ANSWERS, context=CONTEXTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_unfolded_answers(dialect: str, answer: Answer, context: Context) -> None:
     events = list(unfold(answer))
     assert violations(dialect, written(dialect, events, context), asks_usage=asked(context, events)) == []
@@ -170,7 +170,7 @@ THEIRS = ("a JSON object", "but there is no tool", "no stop_sequence is given")
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(events=CHAOS, context=CONTEXTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_events_in_any_order(dialect: str, events: list[Event], context: Context) -> None:
     """All but what the events themselves are wrong about: arguments that are no JSON, ends without cause."""
     found = violations(dialect, written(dialect, events, context))

@@ -562,7 +562,7 @@ VALUES = st.recursive(
 
 @pytest.mark.parametrize("dialect", sorted(TABLES))
 @given(data=st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_total(dialect: str, data: st.DataObject) -> None:
     """Any stream of the tables with members replaced by anything, and bytes that are nothing."""
     stream = frames(dialect, data.draw(st.sampled_from([events for events, _ in TABLES[dialect]])))
