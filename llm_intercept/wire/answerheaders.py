@@ -19,6 +19,7 @@ _DROPPED = frozenset(
 _OPENAI = re.compile(r"x-ratelimit-(limit|remaining|reset)-(requests|tokens)")
 _ANTHROPIC = re.compile(r"anthropic-ratelimit-(requests|tokens)-(limit|remaining|reset)")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_LONGEST = 365 * 86_400.0
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -46,13 +47,16 @@ def _renamed(name: str, value: str, to_anthropic: bool, now: float) -> tuple[str
 
 
 def _moment(duration: str, now: float) -> str:
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
+    found = _DURATION.findall(duration)
+    if not found:
+        return duration
+    seconds = min(sum(float(number) * _SECONDS[unit] for number, unit in found), _LONGEST)
     return (datetime.fromtimestamp(now, UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _duration(moment: str, now: float) -> str:
     try:
         seconds = datetime.fromisoformat(moment).timestamp() - now
-    except ValueError:
+    except (ValueError, OverflowError):
         return moment
     return f"{max(0, round(seconds))}s"

@@ -100,9 +100,12 @@ def _merged(early: Usage | None, final: Usage) -> Usage:
 def unfold(answer: Answer) -> Iterator[Event]:
     """The events of a stream that has this answer: each part opened, given whole, closed."""
     yield Started(answer.id, answer.model, answer.created, None)
+    logprobs = answer.logprobs
     for index, part in enumerate(answer.parts):
         yield PartStarted(index, _emptied(part))
         delta = _content(index, part)
+        if delta is not None and logprobs and isinstance(part, Text):
+            delta, logprobs = replace(delta, logprobs=logprobs), ()
         if delta is not None:
             yield delta
         if isinstance(part, Text):
