@@ -24,7 +24,7 @@ class Size:
 
 FULL = Size(
     rounds=5,
-    patience=90,
+    patience=60,
     call_seconds=3,
     events=2000,
     single_calls=300,
@@ -36,7 +36,7 @@ FULL = Size(
 )
 QUICK = Size(
     rounds=3,
-    patience=30,
+    patience=20,
     call_seconds=1,
     events=1000,
     single_calls=100,
