@@ -13,6 +13,12 @@ from llm_intercept.wire.fields import objects
 from llm_intercept.wire.ir import NO_EXTRAS, Part, Thinking
 
 TAG = "lli1."
+FORMATS = {
+    "anthropic": "anthropic-claude-v1",
+    "google": "google-gemini-v1",
+    "openai": "openai-responses-v1",
+    "x-ai": "xai-responses-v1",
+}
 FIELDS = ("reasoning_content", "reasoning")
 TEXT_OF = {"reasoning.text": "text", "reasoning.summary": "summary", "reasoning.encrypted": "data"}
 TEXTS = frozenset(("text", "summary", "data", "signature"))
@@ -91,6 +97,12 @@ def ask(parts: Iterable[Part], context: Context) -> dict[str, Any]:
     return written
 
 
+def _named(detail: dict[str, Any], model: str) -> dict[str, Any]:
+    """OpenRouter tells by the format whose signature it is; without one it takes it for Anthropic's."""
+    known = FORMATS.get(model.partition("/")[0])
+    return {**detail, "format": known} if known else detail
+
+
 def _ask(part: Thinking, context: Context, said: dict[str, list[str]], details: list[dict[str, Any]]) -> None:
     notes = own(part.extras)
     echoes = context.target.reasoning == "content"
@@ -100,6 +112,8 @@ def _ask(part: Thinking, context: Context, said: dict[str, list[str]], details: 
         said.setdefault(FIELDS[0], []).append(part.text)
     elif DETAIL in notes and not echoes:
         details.append(detail_of(part))
+    elif part.signature and context.target.reasoning == "openrouter":
+        details.append(_named(detail_of(part), context.target.model))  # a client of another dialect had it
     elif FIELD in notes and part.text:
         said.setdefault(notes[FIELD], []).append(part.text)
     elif part.text or part.signature:
