@@ -88,7 +88,7 @@ class Lifecycle:
             oldest = self.exchanges.gateway.clock() - limit
             for flow, exchange in self.exchanges.waiting_since(oldest):
                 exchange.timed_out = True
-                self._cut(flow.client_conn, flow.server_conn)
+                await upstream.expire(ctx.master.addons.get("proxyserver"), flow)
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         limit = self.exchanges.gateway.settings.timeouts.connect

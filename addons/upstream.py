@@ -1,6 +1,6 @@
 """mitmproxy's HTTP layer, changed where hooks do not reach: the only file that touches mitmproxy's internals.
 
-Six changes, all in a subclass of `HttpStream` that `install` puts in place:
+Seven changes, all in a subclass of `HttpStream` that `install` puts in place:
 
 1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
    (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
@@ -9,16 +9,20 @@ Six changes, all in a subclass of `HttpStream` that `install` puts in place:
    it is sent in place of mitmproxy's own HTML page, so that clients get their provider's error format.
 4. A request body that nobody will read (it was answered in `requestheaders`) is dropped as it arrives.
 5. What an HTTP/2 client streams without a length goes to an HTTP/1 provider in chunks, not without framing.
-6. An answer that a gate refuses by its headers (`flow.metadata["answered"]`) is replaced without its body.
+6. One call can be ended from outside (`expire`), which leaves others on a shared connection alone.
+7. An answer that a gate refuses by its headers (`flow.metadata["answered"]`) is replaced without its body.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
+from weakref import ref
 
 import mitmproxy
 from mitmproxy import flow as mitm_flow
 from mitmproxy.exceptions import OptionsError
-from mitmproxy.proxy import events, layer
+from mitmproxy.flow import Flow
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
@@ -47,8 +51,25 @@ _NEEDED = (
 
 
 class Stream(HttpStream):
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Wakeup):
+            yield from self._expire()
+        else:
+            yield from super()._handle_event(event)
+
+    def _expire(self) -> layer.CommandGenerator[None]:
+        """The provider has been silent for too long: this call ends, others on its connection go on."""
+        if self.server_state == self.state_wait_for_response_headers:
+            late = "the provider did not answer in time"
+            yield SendHttp(RequestProtocolError(self.stream_id, late, ErrorCode.CANCEL), self.context.server)
+            yield from self.handle_protocol_error(
+                ResponseProtocolError(self.stream_id, late, ErrorCode.GENERIC_SERVER_ERROR)
+            )
+
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         # The first thing that mitmproxy does with a new flow, before it drops the authority.
+        if request:
+            self.flow.our_stream = ref(self)  # type: ignore[attr-defined]
         if request and self.flow.request.authority and not self.flow.request.is_http2:
             self.flow.metadata["form"] = "absolute"
         self.flow.metadata["ended_by"] = "client" if request else "upstream"
@@ -161,6 +182,19 @@ def install() -> None:
             f"llm-intercept needs mitmproxy {SUPPORTED}; this is {VERSION} ({mitmproxy.__name__})."
         )
     HttpLayer.make_stream = _make_stream  # type: ignore[method-assign]
+
+
+async def expire(proxyserver: Any, flow: Flow) -> None:
+    """Ends one call whose provider is silent, by an event that finds its way through mitmproxy's layers."""
+    stream = getattr(flow, "our_stream", lambda: None)()
+    handler = next((h for h in proxyserver.connections.values() if h.client is flow.client_conn), None)
+    if stream is None or handler is None:
+        return
+    wakeup = commands.RequestWakeup(0)
+    for around, inner in pairwise(stream.context.layers):
+        if isinstance(around, HttpLayer):
+            around.command_sources[wakeup] = inner
+    await handler.server_event(events.Wakeup(wakeup))
 
 
 def cut(proxyserver: Any, client: Any, server: Any) -> None:

@@ -4,6 +4,7 @@ A call whose model is mapped to nothing else passes untouched. One that stays in
 spliced in; any other is read, changed and written in the provider's own dialect.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -22,6 +23,7 @@ from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
 _CODEC_OF = {"bedrock_invoke": "anthropic"}
+_CLAUDE = re.compile("claude|anthropic")
 # How codecs carry another dialect's signatures through a client's history, in Gemini's as base64. What they
 # have in common is looked for first; none of the whole ones can occur by chance inside an image's base64.
 _MARKS = {"gemini": (b"bGxpM", (b'"bGxpMS', b'"bGxpMWNhbGwu'))}
@@ -80,8 +82,8 @@ class Planner:
             exchange.counted_here = True
             exchange.warnings.append(f"estimated here: {found.model} of {provider.title} answers this name")
             return None
-        if serving is None or _is_unreadable(exchange):
-            reason = f"{provider.title} does not serve {exchange.operation}."
+        if serving is None or _is_unreadable(exchange, serving):
+            reason = f"{provider.title} does not serve {exchange.operation} in {exchange.dialect}."
             return Refusal("invalid_request", "operation_not_served", reason)
         called, exchange.rerouted = exchange.provider, True
         exchange.moved = provider is not called
@@ -161,8 +163,14 @@ def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | No
     return replace(provider, serves=others).serving(exchange.dialect, exchange.operation, model)
 
 
-def _is_unreadable(exchange: Exchange) -> bool:
-    return exchange.operation == "embeddings" and exchange.dialect not in embeddings.NAMES
+def _is_unreadable(exchange: Exchange, serving: Serving) -> bool:
+    """Whether the client's dialect is one that can only be passed on (Bedrock's invoke of most families)."""
+    if exchange.operation == "embeddings":
+        return exchange.dialect not in embeddings.NAMES
+    if exchange.operation not in GENERATION or exchange.dialect == serving.dialect:
+        return False
+    foreign = exchange.dialect in _CODEC_OF and not _CLAUDE.search(exchange.model)
+    return foreign or _CODEC_OF.get(exchange.dialect, exchange.dialect) not in codecs.names()
 
 
 def _is_other_endpoint(exchange: Exchange, serving: Serving) -> bool:

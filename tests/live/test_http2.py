@@ -251,3 +251,45 @@ def test_a_provider_that_resets_one_call_ends_only_that(
     assert rows[whole.headers["x-llm-intercept-request-id"]] == "ok"
     assert rows[broken.headers["x-llm-intercept-request-id"]] == "upstream_cut"
     assert len(rows) == 2
+
+
+def test_a_silent_call_ends_alone(new: Server, tmp_path: Path) -> None:
+    """Two calls share both connections: one is never answered, the other streams on beyond the timeout."""
+    pieces = wire.message_stream()
+    finish = threading.Event()
+
+    async def script(call: Call) -> None:
+        await call.arrived.wait()
+        if json.loads(call.body)["metadata"] == {"user_id": "silent"}:
+            return
+        call.head(200, ("content-type", SSE))
+        call.send(pieces[0])
+        await asyncio.to_thread(finish.wait, PATIENCE)
+        for piece in pieces[1:]:
+            call.send(piece)
+        call.end()
+
+    new.script = script
+    config = f'upstream_ca = "{new.certificate}"\n[timeouts]\nfirst_byte = 0.5\n'
+    bases = {"anthropic": f"https://localhost:{new.port}"}
+    with proxied(tmp_path, bases, config=config) as proxy:
+        since = proxy.last_id()
+        root = proxy.home / "certs" / "mitmproxy-ca-cert.pem"
+        with Client(proxy.port, "api.anthropic.com", root) as client:
+            calls = {
+                name: client.post(
+                    "/v1/messages",
+                    encoded({**wire.MESSAGES_STREAM, "metadata": {"user_id": name}}),
+                    {"x-api-key": proxy.token},
+                )
+                for name in ("silent", "talking")
+            }
+            client.until(lambda: calls["silent"].ended)
+            finish.set()
+            client.until(lambda: calls["talking"].ended)
+        assert (calls["silent"].status, json.loads(calls["silent"].body)["error"]["type"]) == (
+            504,
+            "timeout_error",
+        )
+        assert (calls["talking"].status, calls["talking"].body) == (200, b"".join(pieces))
+        assert sorted(row["outcome"] for row in proxy.settled(since)) == ["ok", "timeout"]

@@ -107,3 +107,13 @@ def test_what_cannot_be_said_is_refused_by_name(mapped: Stack, token: str):
     status, answer = chat(mapped, "claude", token, n=2)
     assert status == 400
     assert "n" in json.dumps(answer)
+
+
+def test_a_body_that_only_its_own_provider_reads_is_refused(mapped: Stack, token: str):
+    """Bedrock's invoke takes the body of each family as it is: only Anthropic's has a translation."""
+    connection = http.client.HTTPConnection("127.0.0.1", mapped.port, timeout=20)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    connection.request("POST", "/model/mini/invoke", json.dumps({"inputText": "hi"}), headers)
+    answer = connection.getresponse()
+    assert (answer.status, "does not serve" in answer.read().decode()) == (400, True)
+    connection.close()
