@@ -4,7 +4,7 @@ import hashlib
 
 from mitmproxy import http
 
-from addons.exchanges import Exchanges, lowered
+from addons.exchanges import Exchanges
 from addons.guard import fail_closed, refuse
 
 
@@ -19,9 +19,9 @@ class Authenticate:
         exchange = self.exchanges.get(flow)
         if exchange is None or flow.response:
             return
-        headers = lowered(flow.request.headers)
+        headers = exchange.request_headers
         if (tunnel := self.exchanges.tunnels.get(flow.client_conn)) is not None:
-            headers["proxy-authorization"] = tunnel.authorization.get_secret_value()
+            headers = {**headers, "proxy-authorization": tunnel.authorization.get_secret_value()}
         refusal = self.exchanges.gateway.access.authenticate(exchange, headers)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
@@ -33,8 +33,6 @@ class Authenticate:
         if exchange is None or flow.response or exchange.aws_secret is None:
             return
         digest = hashlib.sha256(flow.request.raw_content or b"").hexdigest()
-        refusal = self.exchanges.gateway.access.verify_signature(
-            exchange, lowered(flow.request.headers), digest
-        )
+        refusal = self.exchanges.gateway.access.verify_signature(exchange, exchange.request_headers, digest)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)

@@ -15,11 +15,11 @@ _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 def _allowed(exchanges: Exchanges, flow: http.HTTPFlow) -> str:
     """The origin that may read the answer; "" for none."""
-    origin = flow.request.headers.get("origin", "")
-    if not origin or flow.metadata.get("entry") != "base_url":
-        return ""
     origins = exchanges.gateway.settings.cors.origins
-    return origin if origin in origins or "*" in origins else ""
+    if not origins or flow.metadata.get("entry") != "base_url":
+        return ""
+    origin = flow.request.headers.get("origin", "")
+    return origin if origin in origins or (origin and "*" in origins) else ""
 
 
 def _let(headers: http.Headers, origin: str) -> None:

@@ -77,11 +77,9 @@ def fail_closed(hook: Hook) -> Hook:
             _close(addon.exchanges, flow, hook.__qualname__)
             return None
         _spent(addon.exchanges, flow, started)
-        return (
-            _awaited(addon.exchanges, flow, hook.__qualname__, pending)
-            if inspect.isawaitable(pending)
-            else None
-        )
+        if pending is None or not inspect.isawaitable(pending):
+            return None
+        return _awaited(addon.exchanges, flow, hook.__qualname__, pending)
 
     return guarded
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 from mitmproxy import http
 
-from addons.exchanges import Exchanges, lowered, to_response
+from addons.exchanges import Exchanges, to_response
 from addons.guard import fail_closed, refuse
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
@@ -64,7 +64,7 @@ class Route:
         self._decide(flow, exchange)
 
     def _decide(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        refusal = self.exchanges.gateway.dispatch.resolve(exchange, lowered(flow.request.headers))
+        refusal = self.exchanges.gateway.dispatch.resolve(exchange, exchange.request_headers)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
         exchange.phases.admitted = self.exchanges.gateway.clock()

@@ -42,9 +42,13 @@ class Watch:
 
 def read_head(exchanges: Exchanges, exchange: Exchange, response: http.Response) -> None:
     """Notes what the answer's headers say, and puts our id on it."""
-    response.headers[REQUEST_ID] = exchange.request_id
     exchange.phases.first_byte = exchanges.gateway.clock()
     headers = exchange.response_headers = lowered(response.headers)
+    if REQUEST_ID in headers:
+        response.headers[REQUEST_ID] = exchange.request_id
+    else:
+        response.headers.add(REQUEST_ID, exchange.request_id)  # half the work of setting it
+    headers[REQUEST_ID] = exchange.request_id
     exchange.response_type = headers.get("content-type", "")
     exchange.response_encoding = headers.get("content-encoding", "")
     exchange.stream = exchange.stream or exchange.response_type.startswith("text/event-stream")

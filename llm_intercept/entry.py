@@ -121,6 +121,7 @@ def _model_in_path(endpoint: Endpoint, path: str) -> str:
 
 
 def _read_headers(exchange: Exchange, headers: Mapping[str, str]) -> None:
+    exchange.request_headers = headers
     product = _PRODUCT.match(headers.get("user-agent", ""))
     exchange.client = product.group() if product else ""
     exchange.session_id = headers.get("x-claude-code-session-id", "") or headers.get("session-id", "")

@@ -1,5 +1,6 @@
 """The state of one call, from its first header to its row. Exactly one `Exchange` belongs to one flow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,7 @@ class Exchange:
     response_body: bytes = b""  # the same, capped
     request_type: str = ""  # content-type
     request_encoding: str = ""  # content-encoding
+    request_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # lower-case names
     response_headers: dict[str, str] = field(default_factory=dict)  # lower-case names
     response_type: str = ""
     response_encoding: str = ""

@@ -34,7 +34,8 @@ class Vault:
         raw = [_decoded(key, source) for key in keys]
         self._source = source
         self._fernet = MultiFernet([Fernet(key) for key in keys])
-        self._pepper = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PEPPER_LABEL).derive(raw[-1])
+        pepper = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PEPPER_LABEL).derive(raw[-1])
+        self._keyed = hmac.new(pepper, digestmod="sha256")
 
     @classmethod
     def load(cls, path: Path, environ: Mapping[str, str] | None = None) -> "Vault":
@@ -66,7 +67,9 @@ class Vault:
 
     def digest(self, text: str) -> bytes:
         """HMAC-SHA256: equal texts give equal digests, and without the key nothing can be tried out."""
-        return hmac.digest(self._pepper, text.encode("utf-8", "surrogatepass"), "sha256")
+        digest = self._keyed.copy()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest.digest()
 
     def misfit(self) -> ConfigError:
         """The error to raise when a database was made with other keys."""

@@ -103,10 +103,8 @@ def _remove_protocol(request: Outgoing, key: str) -> None:
 def _remove_header(request: Outgoing, name: str, value: str) -> None:
     """By value: every header of this name that still carries it, bare or as a bearer."""
 
-    def carries(header: tuple[str, str]) -> bool:
-        if header[0].lower() != name:
-            return False
-        bearer = _BEARER.fullmatch(header[1])
-        return value in (header[1].strip(), bearer[1] if bearer else None)
+    def carries(text: str) -> bool:
+        bearer = _BEARER.fullmatch(text)
+        return value in (text.strip(), bearer[1] if bearer else None)
 
-    request.headers[:] = [header for header in request.headers if not carries(header)]
+    request.headers[:] = [h for h in request.headers if h[0].lower() != name or not carries(h[1])]
