@@ -4,7 +4,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -105,26 +105,45 @@ def _filters(session: Session, token: str) -> Filters | None:
 
 def _supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:
     """Its exit code, as a shell gives it. A terminal's Ctrl-C reaches the program by itself; we wait."""
-    try:
-        process = subprocess.Popen(program, env=dict(environ))
-    except FileNotFoundError:
-        click.echo(f"Error: there is no program {program[0]}", err=True)
-        return NOT_FOUND
-    except OSError as error:
-        click.echo(f"Error: {program[0]} cannot be started: {error.strerror}", err=True)
-        return NOT_EXECUTABLE
+    with _forwarding() as started:
+        try:
+            process = subprocess.Popen(program, env=dict(environ))
+        except FileNotFoundError:
+            click.echo(f"Error: there is no program {program[0]}", err=True)
+            return NOT_FOUND
+        except OSError as error:
+            click.echo(f"Error: {program[0]} cannot be started: {error.strerror}", err=True)
+            return NOT_EXECUTABLE
+        started(process)
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Sends our signals on to the program. In place before it starts: it may be ready before we are."""
+    running: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
+        if running:
+            running[0].send_signal(number)
+        else:
+            early.append(number)
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def started(process: subprocess.Popen[bytes]) -> None:
+        running.append(process)
+        for number in early:
+            process.send_signal(number)
+
+    # A handler, not SIG_IGN: what is ignored stays ignored in the program.
+    wait = {signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None)}
+    before = wait | {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
-        code = process.wait()
+        yield started
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
 
 
 def _settled(session: Session, started: int, filters: Filters) -> reports.Summary:
