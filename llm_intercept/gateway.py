@@ -116,7 +116,7 @@ class Gateway:
         for row in recovered:
             self._writer.put(row)
         if recovered:
-            logger.warning("recovered %d calls of a proxy that was killed", len(recovered))
+            logger.warning("read %d calls back from the journal of a proxy that was killed", len(recovered))
 
     def _committed(self, rows: Sequence[RequestRow]) -> None:
         self.metrics.observe(rows)
