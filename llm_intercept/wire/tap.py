@@ -25,8 +25,8 @@ PARSE_LIMIT = 4 * 1024 * 1024
 # Of files and lists nothing is wanted but an error's words.
 OBSERVED_LIMIT = 256 * 1024
 # After the first token nothing hurries: chunks are read this many, or about this many bytes, at a time.
-_TOGETHER = 16
-_TOGETHER_BYTES = 32_768
+_TOGETHER = 32
+_TOGETHER_BYTES = 65_536
 SUMMARY = (
     *("usage", "usageMetadata", "meta", "model", "modelVersion", "id", "responseId", "error", "type"),
     *("inputTextTokenCount", "prompt_eval_count", "object"),
