@@ -52,10 +52,8 @@ _NEEDED = (
 
 class Stream(HttpStream):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.Wakeup):
-            yield from self._expire()
-        else:
-            yield from super()._handle_event(event)
+        # Not a generator of its own: this is called for every chunk.
+        return self._expire() if isinstance(event, events.Wakeup) else super()._handle_event(event)
 
     def _expire(self) -> layer.CommandGenerator[None]:
         """The provider has been silent for too long: this call ends, others on its connection go on."""

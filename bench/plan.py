@@ -23,9 +23,9 @@ class Size:
 
 
 FULL = Size(
-    rounds=5,
-    patience=60,
-    call_seconds=3,
+    rounds=7,
+    patience=90,
+    call_seconds=2,
     events=2000,
     single_calls=300,
     single_streams=60,

@@ -54,8 +54,8 @@ def _events(name: str, targets: list[Target], size: Size, stage: Stage, *, ask_u
         jobs = [Job(target.stream(ask_usage=ask_usage), events)] * STREAMS
         return _cpu(target, lambda: stage.run(target, jobs, STREAMS).events)
 
-    # Twice as many, because the difference that counts is small.
-    found = _rounds(name, replace(size, rounds=2 * size.rounds), targets, measure)
+    # More of them, because the difference that counts is small.
+    found = _rounds(name, replace(size, rounds=size.rounds + 3), targets, measure)
     return Row(name, "us", _medians(found), _ratio(found), "x lean", 1.15, {"rounds": found})
 
 
