@@ -77,6 +77,9 @@ class Exchange:
     host: str  # as the client named it
     path: str  # as the provider will see it, with query
     client_ip: str
+    listener: str = ""  # the named listener it came by
+    route: str = ""  # the route that chose its targets
+    failure: str = ""  # what was simulated
     client: str = ""
     session_id: str = ""
     dialect: str = ""

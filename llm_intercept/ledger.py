@@ -134,7 +134,10 @@ def identity(exchange: Exchange) -> RequestRow:
         upstream_sha256=exchange.upstream_sha256 if target else "",
         changes=_json(exchange.changes),
         credential=target.credential if target else "",
-        simulated=int(exchange.provider.simulated),
+        simulated=int(exchange.provider.simulated or bool(exchange.failure)),
+        listener=exchange.listener,
+        route=exchange.route,
+        failure=exchange.failure,
     )
 
 
@@ -173,6 +176,7 @@ _INTENT = (
     ),
     *("method", "path", "dialect", "operation", "model_requested", "model", "stream", "request_bytes"),
     *("request_sha256", "upstream_sha256", "changes", "credential", "simulated"),
+    *("listener", "route", "failure"),
 )
 
 

@@ -64,6 +64,42 @@ class TimeoutSettings(Section):
 
     connect: float = Field(15.0, description="connecting to a provider", ge=0)
     first_byte: float = Field(600.0, description="from the request to the first byte of the answer", ge=0)
+    idle: float = Field(600.0, description="silence between two pieces of an answer", ge=0)
+    total: float = Field(0.0, description="a whole call, however much is still coming", ge=0)
+
+
+class RetrySettings(Section):
+    """Trying again, and elsewhere: before the client has been sent a byte, never after."""
+
+    tries: int = Field(4, description="upstream tries for one call, the first included", ge=1, le=20)
+    again: int = Field(
+        1, description="of these, tries at a target that has failed when no other is left", ge=0, le=10
+    )
+    backoff: float = Field(
+        0.25, description="seconds before the same target is tried again; doubles, and varies by half", ge=0
+    )
+    budget: float = Field(30.0, description="seconds that waiting between tries may take for one call", ge=0)
+    hold_ms: int = Field(
+        250,
+        description="how long the beginning of a stream is held back while another target could still answer",
+        ge=0,
+    )
+
+
+class BreakerSettings(Section):
+    """Targets that keep failing are left alone for a while. A target is a provider's model with one key."""
+
+    consecutive: int = Field(5, description="failures in a row that open a breaker; 0: none does", ge=0)
+    rate: float = Field(0.5, description="share of failures that opens it; 0: none does", ge=0, le=1)
+    window: float = Field(60.0, description="seconds that the share is taken over", gt=0)
+    minimum: int = Field(20, description="calls in that time before the share counts", ge=1)
+    open_for: float = Field(
+        30.0, description="seconds until one call is let through as a trial; doubles if it fails", gt=0
+    )
+    longest: float = Field(600.0, description="what that doubles to at most", gt=0)
+    probe: float = Field(
+        0.0, description="seconds between cheap probes (a list of models) of open targets; 0: none", ge=0
+    )
 
 
 class LogSettings(Section):
@@ -245,6 +281,11 @@ class Settings(Section):
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
+    retries: RetrySettings = Field(default_factory=RetrySettings)
+    breaker: BreakerSettings = Field(default_factory=BreakerSettings)
+    drain: float = Field(
+        30.0, description="seconds that calls under way may take to finish when the proxy is stopped", ge=0
+    )
     log: LogSettings = Field(default_factory=LogSettings)
     lint: LintSettings = Field(default_factory=LintSettings)
     cors: CorsSettings = Field(default_factory=CorsSettings)

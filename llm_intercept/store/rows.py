@@ -46,6 +46,8 @@ class AttemptRow:
     provider: str
     host: str
     credential: str
+    model: str = ""
+    reason: str = ""  # why this target at this moment
     status: int | None = None
     outcome: str = ""
     error_message: str = ""
@@ -53,6 +55,9 @@ class AttemptRow:
     connect_ms: float | None = None
     ttfb_ms: float | None = None
     duration_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_nanos: int | None = None
 
 
 @dataclass(slots=True)
@@ -119,5 +124,8 @@ class RequestRow:
     response_id: str = ""
     phases: str = ""  # JSON object: phase name -> microseconds since received
     simulated: int = 0
+    listener: str = ""  # the named listener it came by
+    route: str = ""  # the route that chose its targets
+    failure: str = ""  # what was simulated: "error_injection", "timeout", ...
     tries: list[AttemptRow] = field(default_factory=list)
     violations: list[ViolationRow] = field(default_factory=list)

@@ -101,6 +101,38 @@ USAGE: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "m003_routing",
+        """
+        ALTER TABLE requests ADD COLUMN listener TEXT NOT NULL DEFAULT '';   -- named listener it came by
+        ALTER TABLE requests ADD COLUMN route TEXT NOT NULL DEFAULT '';      -- route that chose its targets
+        ALTER TABLE requests ADD COLUMN failure TEXT NOT NULL DEFAULT '';    -- what was simulated
+        ALTER TABLE attempts ADD COLUMN model TEXT NOT NULL DEFAULT '';
+        ALTER TABLE attempts ADD COLUMN reason TEXT NOT NULL DEFAULT '';     -- why this target at this moment
+        ALTER TABLE attempts ADD COLUMN input_tokens INTEGER;
+        ALTER TABLE attempts ADD COLUMN output_tokens INTEGER;
+        ALTER TABLE attempts ADD COLUMN cost_nanos INTEGER;
+        -- What is known of each stored key: written by the proxy, so that it survives a restart.
+        CREATE TABLE key_health (
+            provider TEXT NOT NULL, credential TEXT NOT NULL,
+            cooling_until_us INTEGER NOT NULL,   -- 0: in use
+            reason TEXT NOT NULL,                -- why it cools down: '429 rate_limit_error'
+            headroom TEXT NOT NULL,              -- JSON of policy/cooling.py: Headroom
+            seen_us INTEGER NOT NULL,
+            PRIMARY KEY (provider, credential)
+        ) WITHOUT ROWID;
+        CREATE TABLE breakers (
+            provider TEXT NOT NULL, credential TEXT NOT NULL, model TEXT NOT NULL,
+            state TEXT NOT NULL,                 -- closed | open | half_open
+            failures INTEGER NOT NULL,           -- in a row
+            reason TEXT NOT NULL,                -- the last failure
+            until_us INTEGER NOT NULL,           -- open: when a trial is let through
+            openings INTEGER NOT NULL,           -- in a row: each time it waits longer
+            changed_us INTEGER NOT NULL,
+            PRIMARY KEY (provider, credential, model)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 CONTROL: tuple[tuple[str, str], ...] = (
@@ -157,6 +189,69 @@ CONTROL: tuple[tuple[str, str], ...] = (
         CREATE TABLE key_check (                 -- tells a wrong secret.key at once
             id INTEGER PRIMARY KEY CHECK (id = 1),
             digest BLOB NOT NULL
+        );
+        """,
+    ),
+    (
+        "m003_routes",
+        """
+        CREATE TABLE routes (
+            id TEXT PRIMARY KEY,                 -- 'rte_...'
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            position INTEGER NOT NULL,           -- the lowest that matches a call decides
+            document TEXT NOT NULL,              -- JSON of policy/routing.py: Route
+            enabled INTEGER NOT NULL DEFAULT 1,
+            created_at TEXT NOT NULL, changed_at TEXT NOT NULL
+        );
+        ALTER TABLE credentials ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+        ALTER TABLE credentials ADD COLUMN pool TEXT NOT NULL DEFAULT '';    -- '': in every pool
+        -- Asked for by a person, carried out by the proxy: '' stands for all.
+        CREATE TABLE breaker_resets (
+            provider TEXT NOT NULL, credential TEXT NOT NULL, model TEXT NOT NULL,
+            asked_us INTEGER NOT NULL,
+            PRIMARY KEY (provider, credential, model)
+        );
+        """,
+    ),
+    (
+        "m004_listeners",
+        """
+        CREATE TABLE listeners (
+            id TEXT PRIMARY KEY,                 -- 'lsn_...'
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            mode TEXT NOT NULL,                  -- regular, reverse:URL, upstream:URL, local:APP, wireguard
+            host TEXT NOT NULL,
+            port INTEGER UNIQUE,                 -- NULL where the mode has none (local)
+            provider TEXT NOT NULL DEFAULT '',   -- for calls that do not name one
+            project TEXT NOT NULL DEFAULT '',    -- for calls without a token
+            auth TEXT NOT NULL DEFAULT '',       -- open | required; '': as in settings
+            cache TEXT NOT NULL DEFAULT '',      -- on | off; '': as in settings
+            state TEXT NOT NULL DEFAULT 'stopped',   -- running | stopped | error
+            problem TEXT NOT NULL DEFAULT '',
+            created_at TEXT NOT NULL, changed_at TEXT NOT NULL
+        );
+        """,
+    ),
+    (
+        "m005_failures",
+        """
+        CREATE TABLE failures (
+            scope TEXT NOT NULL,                 -- listener | project
+            name TEXT NOT NULL COLLATE NOCASE,
+            document TEXT NOT NULL,              -- JSON of policy/failures.py: Failures
+            changed_at TEXT NOT NULL,
+            PRIMARY KEY (scope, name)
+        );
+        """,
+    ),
+    (
+        "m006_limits",
+        """
+        CREATE TABLE limits (
+            id TEXT PRIMARY KEY,                 -- 'lim_...'
+            document TEXT NOT NULL,              -- JSON of policy/limits.py: Limit
+            enabled INTEGER NOT NULL DEFAULT 1,
+            created_at TEXT NOT NULL, changed_at TEXT NOT NULL
         );
         """,
     ),
