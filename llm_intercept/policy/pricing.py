@@ -6,7 +6,7 @@ Unknown is said to be unknown (`priced=False`), never zero.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from fnmatch import fnmatchcase
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
@@ -14,6 +14,7 @@ from genai_prices.types import ModelInfo, ModelPrice, TimeOfDateConstraint
 from genai_prices.types import Provider as PriceProvider
 
 from llm_intercept.policy.tariff import Tariff, tariff
+from llm_intercept.policy.worst_case import Terms, Worst
 from llm_intercept.providers.base import Provider
 from llm_intercept.settings import PriceOverride
 from llm_intercept.wire.usage import Usage
@@ -63,6 +64,24 @@ class Pricing:
         if nanos is None:
             return UNPRICED
         return Priced(int(nanos.to_integral_value(ROUND_HALF_EVEN)), True, entry.source)
+
+    def at_most(
+        self,
+        provider: Provider | str,
+        model: str,
+        worst: Worst,
+        terms: Terms,
+        when: datetime,
+        host: str = "",
+    ) -> int | None:
+        """What so many tokens cost at most, in nano-USD; None without a known price."""
+        found = self._entry(provider, model, when, host, terms.service_tier).tariff
+        if found is None:
+            return None
+        possible = {"write": terms.caching, "1h": terms.caching_for_an_hour, "audio": terms.audio}
+        without = frozenset(meaning for meaning, can_be in possible.items() if not can_be)
+        nanos = found.at_most(worst.input, worst.output, without=without)
+        return int(nanos.to_integral_value(ROUND_CEILING))
 
     def _entry(self, provider: Provider | str, model: str, when: datetime, host: str, tier: str) -> _Entry:
         name = provider if isinstance(provider, str) else provider.name

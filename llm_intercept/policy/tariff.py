@@ -83,6 +83,23 @@ class Tariff:
                 total += unit.rate(usage.input or 0) * count
         return total
 
+    def at_most(self, input_tokens: int, output_tokens: int, *, without: frozenset[str]) -> Decimal:
+        """Nano-USD for so many tokens, each at the dearest price that it can have.
+
+        `without`: meanings that cannot occur in this call ("write", "1h", "audio").
+        """
+        total = self.per_call
+        for side, tokens in (("in", input_tokens), ("out", output_tokens)):
+            rates = [
+                nanos
+                for unit in self.units
+                if side in (meaning := _BY_COUNTER[unit.counter]) and not meaning & without
+                for start, nanos in unit.rates
+                if start < input_tokens
+            ]
+            total += max(rates, default=Decimal(0)) * tokens
+        return total
+
 
 def tariff(prices: ModelPrice) -> Tariff | None:
     """None for a model that is not charged by tokens (but hours, characters, pages)."""

@@ -1,0 +1,79 @@
+"""What a call may take at most, known before it is made: an estimate of its input, the longest answer that it
+allows, both at the dearest price that can apply. That is what is reserved.
+
+The input is estimated generously (three bytes of UTF-8 for one token; images and documents by their size):
+what tokenizers make of prose, code and Chinese stays below it. Text that looks like noise can exceed it.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from llm_intercept.providers.base import GENERATION
+from llm_intercept.wire import dialects, estimate
+
+BYTES_PER_TOKEN = 3
+UNKNOWN_OUTPUT = 32_000  # tokens of an answer whose model is in no list and whose length nobody limited
+FREE = frozenset(("moderations",))  # operations that no provider charges for
+UNMETERED = frozenset(("models", "count_tokens"))  # questions about models and lengths: no limit is for them
+_ASKING = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))  # looking things up takes nothing
+_CACHING = (b"cache_control", b"cachePoint", b"cache_point")
+_AN_HOUR = (b'"1h"', b'"ONE_HOUR"')
+_AUDIO = (b'"audio"', b"input_audio", b'"AUDIO"', b"audio/")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What of a request decides which prices can apply."""
+
+    caching: bool = False
+    caching_for_an_hour: bool = False
+    audio: bool = False
+    service_tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """Tokens at most. `nanos` None: no price is known."""
+
+    input: int
+    output: int
+    nanos: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.input + self.output
+
+
+def is_metered(operation: str, method: str, *, websocket: bool) -> bool:
+    """Whether limits are for this call at all."""
+    return operation not in UNMETERED and (websocket or method not in _ASKING)
+
+
+def terms_of(dialect: str, body: bytes) -> Terms:
+    caching = any(mark in body for mark in _CACHING)
+    return Terms(
+        caching,
+        caching and any(mark in body for mark in _AN_HOUR),
+        any(mark in body for mark in _AUDIO),
+        dialects.get(dialect).read_request(body).service_tier,
+    )
+
+
+def tokens_of(dialect: str, operation: str, body: bytes, max_output: int | None) -> Worst:
+    """`body` is what will be sent, in `dialect`; `max_output` is the model's own longest answer."""
+    asked = dialects.get(dialect).read_request(body)
+    longest = asked.max_output
+    if operation not in GENERATION:
+        longest = 0 if longest is None else longest
+    elif longest is None:
+        longest = max_output or UNKNOWN_OUTPUT
+    return Worst(estimate.tokens(dialect, body, _count), longest * max(1, asked.choices))
+
+
+def at_ceiling(tokens: int, usd_per_million: Decimal) -> int:
+    """nano-USD of so many tokens at a price that somebody has settled on."""
+    return int((tokens * usd_per_million * 1000).to_integral_value(ROUND_CEILING))
+
+
+def _count(text: str) -> int:
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
