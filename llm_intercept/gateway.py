@@ -79,7 +79,7 @@ class Gateway:
         ca.ensure(self.home.certs, self.registry.ca_names(), time.time())
         vault = Vault.load(self.home.secret_key, self._environ)
         self._control = Control(self.home.control_db, vault)
-        self._local = Local(self.settings.sim)
+        self._local = Local(self.settings.sim, self.home.path)
         self.entry = Entry(self.registry, self.settings.limits, self.new_id)
         self.access = Access(self._control, self.settings.auth == "required", time.time)
         self.dispatch = Dispatch(

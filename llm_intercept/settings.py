@@ -272,6 +272,10 @@ class Settings(Section):
     auth: Literal["open", "required"] = Field(
         "open",
         description="`open` also lets a client's own provider key through; forced to `required` off loopback",
+    scenario: str = Field(
+        "",
+        description="file that says which call fails how (docs/simulator.md), relative to the home folder",
+    )
     )
     upstream_ca: str | None = Field(
         None, description="PEM file trusted for providers in addition to the public roots"

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from llm_intercept import config
 from llm_intercept.errors import ConfigError
 from llm_intercept.home import Home
 from llm_intercept.settings import SimSettings
+from llm_intercept.sim.local import located
 
 _EXAMPLES = """\
 Simulator listening on {address}  (Ctrl+C stops it)
@@ -37,8 +39,14 @@ What reached it: GET {address}/__sim/requests (DELETE clears)"""
 @click.option("--error-rate", type=float, help="Share of calls that fail with 429 or 500.  [default: 0]")
 @click.option("--cut-rate", type=float, help="Share of streams that break half-way.  [default: 0]")
 @click.option("--seed", type=int, help="Makes errors, cuts and ids repeatable.")
+@click.option(
+    "--scenario",
+    type=click.Path(dir_okay=False, resolve_path=True),
+    help="File that says which call fails how: docs/simulator.md.",
+)
+@click.option("--check", is_flag=True, help="Only say whether the scenario is right.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when it listens.")
-def sim(host: str, port: int, as_json: bool, **given: float | int | None) -> None:
+def sim(host: str, port: int, as_json: bool, check: bool, **given: float | int | str | None) -> None:
     """Run the provider simulator in the foreground: answers without any provider's key.
 
     It speaks the APIs of OpenAI, Anthropic, Gemini, Vertex, Bedrock, Azure, Cohere and
@@ -60,19 +68,34 @@ def sim(host: str, port: int, as_json: bool, **given: float | int | None) -> Non
     \b
     Example:
       llm-intercept sim --port 8090 --latency-ms 300 --error-rate 0.1 --seed 7
+      llm-intercept sim --scenario chaos.toml --check
       curl http://127.0.0.1:8090/v1/models
     """
-    asyncio.run(_serve(_settings(given), host, port, as_json))
+    settings = _settings(given)
+    if check:
+        _check(settings)
+    else:
+        asyncio.run(_serve(settings, host, port, as_json))
 
 
 command = sim
 
 
-def _settings(given: dict[str, float | int | None]) -> SimSettings:
+def _check(settings: SimSettings) -> None:
+    from llm_intercept.sim.scenario import load
+
+    if not settings.scenario:
+        raise click.UsageError("give the scenario to check with --scenario FILE")
+    count = len(load(Path(settings.scenario)).rules)
+    click.echo(f"{settings.scenario} is a scenario with {count} rule{'' if count == 1 else 's'}.")
+
+
+def _settings(given: dict[str, float | int | str | None]) -> SimSettings:
     overrides: dict[str, object] = {
         f"sim.{name}": value for name, value in given.items() if value is not None
     }
-    return config.load(Home.find(os.environ), os.environ, overrides).settings.sim
+    home = Home.find(os.environ)
+    return located(config.load(home, os.environ, overrides).settings.sim, home.path)
 
 
 async def _serve(settings: SimSettings, host: str, port: int, as_json: bool) -> None:

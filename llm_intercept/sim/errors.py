@@ -26,6 +26,14 @@ _OPENAI = {
     "not_found": ("invalid_request_error", "unknown_url"),
     "model": ("invalid_request_error", "model_not_found"),
     "invalid": ("invalid_request_error", None),
+    "authentication": ("invalid_request_error", "invalid_api_key"),
+    "permission": ("invalid_request_error", None),
+    "billing": ("insufficient_quota", "insufficient_quota"),
+    "conflict": ("invalid_request_error", None),
+    "too_large": ("invalid_request_error", "request_too_large"),
+    "timeout": ("server_error", "timeout"),
+    "overflow": ("invalid_request_error", "context_length_exceeded"),
+    "signature": ("invalid_request_error", "invalid_encrypted_content"),
 }
 _ANTHROPIC = {
     "rate_limit": "rate_limit_error",
@@ -33,7 +41,11 @@ _ANTHROPIC = {
     "overloaded": "overloaded_error",
     "not_found": "not_found_error",
     "model": "not_found_error",
-    "invalid": "invalid_request_error",
+    "authentication": "authentication_error",
+    "permission": "permission_error",
+    "billing": "billing_error",
+    "too_large": "request_too_large",
+    "timeout": "timeout_error",
 }
 _GOOGLE = {
     "rate_limit": "RESOURCE_EXHAUSTED",
@@ -41,7 +53,11 @@ _GOOGLE = {
     "overloaded": "UNAVAILABLE",
     "not_found": "NOT_FOUND",
     "model": "NOT_FOUND",
-    "invalid": "INVALID_ARGUMENT",
+    "authentication": "UNAUTHENTICATED",
+    "permission": "PERMISSION_DENIED",
+    "billing": "FAILED_PRECONDITION",
+    "conflict": "ABORTED",
+    "timeout": "DEADLINE_EXCEEDED",
 }
 _BEDROCK = {
     "rate_limit": "ThrottlingException",
@@ -49,13 +65,17 @@ _BEDROCK = {
     "overloaded": "ServiceUnavailableException",
     "not_found": "UnknownOperationException",
     "model": "ResourceNotFoundException",
-    "invalid": "ValidationException",
+    "authentication": "UnrecognizedClientException",
+    "permission": "AccessDeniedException",
+    "billing": "ServiceQuotaExceededException",
+    "conflict": "ConflictException",
+    "timeout": "ModelTimeoutException",
 }
 
 
 def _status(failure: Failure) -> int:
-    """529 is Anthropic's own; everybody else says 503."""
-    return 503 if failure.status == 529 else failure.status
+    """529 is Anthropic's own; everybody else says 503, unless a scenario wants just that."""
+    return 503 if failure.status == 529 and not failure.exact else failure.status
 
 
 def openai_error(failure: Failure, request_id: str) -> ErrorAnswer:
@@ -70,22 +90,33 @@ def azure_error(failure: Failure, request_id: str) -> ErrorAnswer:
 
 
 def anthropic_error(failure: Failure, request_id: str) -> ErrorAnswer:
-    error = {"type": _ANTHROPIC[failure.kind], "message": failure.message}
+    error = {"type": _ANTHROPIC.get(failure.kind, "invalid_request_error"), "message": failure.message}
     body = {"type": "error", "error": error, "request_id": request_id}
     return ErrorAnswer(failure.status, body, (("request-id", request_id),))
 
 
+def google_status(kind: str) -> str:
+    return _GOOGLE.get(kind, "INVALID_ARGUMENT")
+
+
 def google_error(failure: Failure, request_id: str) -> ErrorAnswer:
     status = _status(failure)
-    error: Json = {"code": status, "message": failure.message, "status": _GOOGLE[failure.kind]}
+    error: Json = {"code": status, "message": failure.message, "status": google_status(failure.kind)}
     if failure.retry_after is not None:
-        retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{failure.retry_after}s"}
+        retry = {
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": f"{failure.retry_after:g}s",
+        }
         error["details"] = [retry]
     return ErrorAnswer(status, {"error": error})
 
 
+def bedrock_exception(kind: str) -> str:
+    return _BEDROCK.get(kind, "ValidationException")
+
+
 def bedrock_error(failure: Failure, request_id: str) -> ErrorAnswer:
-    kind = _BEDROCK[failure.kind]
+    kind = bedrock_exception(failure.kind)
     headers = (("x-amzn-ErrorType", f"{kind}:http://internal.amazon.com/coral/com.amazon.coral.service/"),)
     return ErrorAnswer(_status(failure), {"message": failure.message}, headers)
 

@@ -1,8 +1,12 @@
-"""What becomes of a call besides its answer: failures, cuts, delays. Models choose it, rates roll for it."""
+"""What becomes of a call besides its answer: failures, cuts, delays.
+
+Models choose it, rates roll for it, and a scenario (`scenario.py`) overrules both.
+"""
 
 import random
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from llm_intercept.settings import SimSettings
 
@@ -30,9 +34,21 @@ class Failure:
     """An error that a provider would answer with; each dialect words and shapes it."""
 
     status: int
-    kind: str  # rate_limit | server | overloaded | not_found | invalid | upgrade
+    kind: str  # rate_limit | server | overloaded | not_found | invalid | ... as `errors.py` has them
     message: str
-    retry_after: int | None = None
+    retry_after: float | None = None  # seconds
+    retry_after_ms: int | None = None
+    exact: bool = False  # this very status, also from providers that never send it
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a scenario does to an answer under way, after so many of its events or bytes."""
+
+    kind: Literal["drop", "hang", "stream_error", "garble"]
+    events: int | None = None
+    bytes: int | None = None
+    failure: Failure | None = None  # what a `stream_error` says
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,9 @@ class Fate:
     hang: bool = False
     latency: float = 0.0  # seconds to the first token
     pace: float = 0.0  # tokens per second, 0 = at once
+    event_delay: float = 0.0  # seconds before each event of a stream
+    fault: Fault | None = None
+    say: str | None = None  # the answer's text
 
 
 _FAILURES = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_intercept.settings import SimSettings
@@ -12,11 +13,18 @@ if TYPE_CHECKING:
 NAME = "sim"
 
 
+def located(settings: SimSettings, home: Path) -> SimSettings:
+    """The same, the scenario's file as seen from the home folder."""
+    if not settings.scenario:
+        return settings
+    return settings.model_copy(update={"scenario": str(home / Path(settings.scenario).expanduser())})
+
+
 class Local:
     """Servers that live in this process, by provider name."""
 
-    def __init__(self, settings: SimSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: SimSettings, home: Path) -> None:
+        self._settings = located(settings, home)
         self._running: Running | None = None
         self._starting: asyncio.Task[None] | None = None
 

@@ -13,7 +13,6 @@ from llm_intercept.sim.frames import Frame, sse
 from llm_intercept.sim.multipart import buffer, fields, parts
 from llm_intercept.sim.prompt import Json, positive
 from llm_intercept.sim.serve import (
-    MODEL_HEADER,
     BadRequest,
     Call,
     begin,
@@ -63,7 +62,7 @@ async def images(call: Call) -> web.StreamResponse:
     encoded = base64.b64encode(png(text)).decode()
     usage = _image_usage(count(text), IMAGE_TOKENS * n)
     if body.get("stream") is True:
-        fate = call.simulator.dice.fate(call.header(MODEL_HEADER) or model)
+        fate = call.fate(model)
         return await send_stream(call, _image_events(encoded, usage, call), fate, "text/event-stream")
     made = {"url": f"data:image/png;base64,{encoded}"} if body.get("response_format") == "url" else None
     answer = {"created": stamp(call.simulator).created, "data": [made or {"b64_json": encoded}] * n}
@@ -105,7 +104,7 @@ async def transcriptions(call: Call) -> web.StreamResponse:
         return refused
     usage = transcript_usage(model, size)
     if form.get("stream") == "true" and not model.startswith("whisper"):
-        fate = call.simulator.dice.fate(call.header(MODEL_HEADER) or model)
+        fate = call.fate(model)
         return await send_stream(call, _transcript_events(usage), fate, "text/event-stream")
     match form.get("response_format", "json"):
         case "text" | "srt" | "vtt":
@@ -141,7 +140,7 @@ async def speech(call: Call) -> web.StreamResponse:
     model, tokens = str(body.get("model", "")), count(str(body.get("input", "")))
     if refused := await begin(call, model, openai_error):
         return refused
-    fate = call.simulator.dice.fate(call.header(MODEL_HEADER) or model)
+    fate = call.fate(model)
     if body.get("stream_format") == "sse":
         return await send_stream(call, _speech_events(tokens), fate, "text/event-stream")
     wanted = str(body.get("response_format", "mp3"))

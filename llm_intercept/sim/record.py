@@ -31,6 +31,7 @@ class Received:
     body: bytes = b""  # the first bytes, as sent (still content-encoded)
     status: int = 0
     messages: list[str] = field(default_factory=list)  # of a WebSocket, from the client
+    rule: str | None = None  # what the scenario did to it
 
     def as_json(self) -> Json:
         return {
@@ -44,6 +45,7 @@ class Received:
             "body_truncated": self.size > len(self.body),
             "status": self.status,
             "messages": self.messages,
+            "rule": self.rule,
         }
 
 

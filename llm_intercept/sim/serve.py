@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 import orjson
@@ -12,12 +14,17 @@ from aiohttp import web
 from llm_intercept.settings import SimSettings
 from llm_intercept.sim.answer import Answer, PromptCache, compose
 from llm_intercept.sim.coding import ENCODERS, decode, encode
+from llm_intercept.sim.dialects import dialect_of
 from llm_intercept.sim.errors import ErrorShape
-from llm_intercept.sim.fate import Dice, Failure, Fate
+from llm_intercept.sim.fate import Dice, Failure, Fate, Fault
+from llm_intercept.sim.faults import cut_whole, garbled, play, scripted
 from llm_intercept.sim.files import FileStore
 from llm_intercept.sim.frames import Frame
 from llm_intercept.sim.prompt import Json, Prompt
 from llm_intercept.sim.record import Received, Recorder
+from llm_intercept.sim.scenario import Rule, load
+from llm_intercept.sim.script import Script
+from llm_intercept.sim.wording import limit_headers
 
 type Headers = tuple[tuple[str, str], ...]
 
@@ -34,6 +41,7 @@ class Simulator:
         self.cache = PromptCache()
         self.recorder = Recorder(settings.record, settings.record_bytes)
         self.files = FileStore()
+        self.script = Script(load(Path(settings.scenario))) if settings.scenario else None
 
 
 SIMULATOR = web.AppKey("simulator", Simulator)
@@ -47,6 +55,26 @@ class Call:
     simulator: Simulator
     received: Received
     file: IO[bytes]  # the body as sent
+    rule: Rule | None = None  # of the scenario
+
+    @property
+    def dialect(self) -> str:
+        return dialect_of(self.request.path)
+
+    def fate(self, model: str) -> Fate:
+        """By the header, the model's name and the dice, or as the scenario has it."""
+        fate = self.simulator.dice.fate(self.header(MODEL_HEADER) or model)
+        return fate if self.rule is None else scripted(fate, self.rule, self.dialect)
+
+    def fields(self, given: Headers) -> Headers:
+        """The answer's headers with those of the scenario instead of their namesakes."""
+        if self.rule is None:
+            return given
+        own = tuple(self.rule.headers.items())
+        if self.rule.rate_limit_reset is not None:
+            own += limit_headers(self.rule.rate_limit_reset, self.dialect, datetime.now(UTC))
+        names = {name.lower() for name, _ in own}
+        return (*(pair for pair in given if pair[0].lower() not in names), *own)
 
     def header(self, name: str) -> str:
         return self.request.headers.get(name, "")
@@ -103,10 +131,13 @@ def stamp(simulator: Simulator) -> Stamp:
 async def generate(call: Call, surface: Surface) -> web.StreamResponse:
     """Answers one request for text."""
     prompt = surface.read(call, call.json())
-    fate = call.simulator.dice.fate(call.header(MODEL_HEADER) or prompt.model)
-    refused = await meet(call, fate, surface.error)
+    fate = call.fate(prompt.model)
+    refused = await meet(call, fate if prompt.stream else _whole_fate(fate), surface.error)
     if refused is not None:
         return refused
+    if fate.say is not None:
+        prompt = replace(prompt, text=fate.say, tools=(), schema=None, think=False)
+        fate = replace(fate, behaviour="echo")
     answer = compose(prompt, fate.behaviour, call.simulator.cache, call.simulator.dice.lorem_start)
     mark = stamp(call.simulator)
     headers = surface.headers(prompt, answer, mark)
@@ -114,12 +145,18 @@ async def generate(call: Call, surface: Surface) -> web.StreamResponse:
         frames = surface.stream(prompt, answer, mark)
         return await send_stream(call, frames, fate, surface.stream_type, headers)
     await pause(answer.counts.output / fate.pace if fate.pace else 0)
-    return await send_json(call, surface.whole(prompt, answer, mark), headers, fate.cut, surface.pretty)
+    return await send_json(call, surface.whole(prompt, answer, mark), headers, fate, surface.pretty)
 
 
 async def begin(call: Call, model: str, shape: ErrorShape) -> web.StreamResponse | None:
     """For operations that are not text: waits, or answers if the call is fated to fail."""
-    return await meet(call, call.simulator.dice.fate(call.header(MODEL_HEADER) or model), shape)
+    return await meet(call, _whole_fate(call.fate(model)), shape)
+
+
+def _whole_fate(fate: Fate) -> Fate:
+    """An error inside a stream is a plain error where there is none."""
+    fault = fate.fault
+    return replace(fate, failure=fault.failure) if fault and fault.kind == "stream_error" else fate
 
 
 async def meet(call: Call, fate: Fate, shape: ErrorShape) -> web.StreamResponse | None:
@@ -142,24 +179,36 @@ def refuse(call: Call, failure: Failure, shape: ErrorShape) -> web.Response:
     answer = shape(failure, f"req_{call.simulator.dice.id()}")
     headers = [*answer.headers]
     if failure.retry_after is not None:
-        headers.append(("Retry-After", str(failure.retry_after)))
+        headers.append(("Retry-After", f"{failure.retry_after:g}"))
+    if failure.retry_after_ms is not None:
+        headers.append(("retry-after-ms", str(failure.retry_after_ms)))
     return _whole(call, orjson.dumps(answer.body), "application/json", tuple(headers), answer.status)
 
 
 async def send_json(
-    call: Call, payload: Json, headers: Headers = (), cut: bool = False, pretty: bool = False
+    call: Call, payload: Json, headers: Headers = (), fate: Fate | None = None, pretty: bool = False
 ) -> web.StreamResponse:
     """A whole JSON answer; a cut one breaks off in its middle."""
     body = orjson.dumps(payload, option=orjson.OPT_INDENT_2 if pretty else 0)
+    fault = fate.fault if fate else _fault_of(call)
+    if fault is not None and fault.kind == "garble":
+        return _whole(call, garbled(body), "application/json", headers)
     response = _whole(call, body, "application/json", headers)
-    if not cut:
+    if fault is None and not (fate and fate.cut):
         return response
     whole = response.body if isinstance(response.body, bytes) else b""
     broken = web.StreamResponse(headers=response.headers)
     broken.content_length = len(whole)
     await broken.prepare(call.request)
-    await broken.write(whole[: len(whole) // 2])
+    await broken.write(cut_whole(whole, fault or Fault("drop", 1)))
+    if fault is not None and fault.kind == "hang":
+        await asyncio.Event().wait()
     return break_off(call, broken)
+
+
+def _fault_of(call: Call) -> Fault | None:
+    """The scenario's, for operations that roll no dice for their ending."""
+    return None if call.rule is None else scripted(Fate("echo"), call.rule, call.dialect).fault
 
 
 def send_bytes(call: Call, body: bytes, content_type: str, headers: Headers = ()) -> web.Response:
@@ -172,7 +221,7 @@ def _whole(call: Call, body: bytes, kind: str, headers: Headers, status: int = 2
     if encoding := _encoding(call):
         body = encode(body, encoding)
         fields.append(("Content-Encoding", encoding))
-    return web.Response(body=body, status=status, headers=fields)
+    return web.Response(body=body, status=status, headers=call.fields(tuple(fields)))
 
 
 def _encoding(call: Call) -> str:
@@ -188,18 +237,20 @@ async def send_stream(
     encoder = ENCODERS[encoding]() if encoding else None
     coded = (("Content-Encoding", encoding),) if encoding else ()
     fields = [("Content-Type", kind), ("Cache-Control", "no-cache"), *headers, *coded]
-    response = web.StreamResponse(headers=fields)
+    response = web.StreamResponse(headers=call.fields(tuple(fields)))
     await response.prepare(call.request)
-    listed = list(frames)
-    if fate.cut:
-        listed = listed[: max(1, len(listed) // 2)]
+    played = play(list(frames), fate, call.dialect if fate.fault else "", kind)
     started, tokens = time.perf_counter(), 0
-    for frame in listed:
+    for frame in played.frames:
+        if fate.event_delay:
+            await pause(fate.event_delay)
         await response.write(encoder.feed(frame.data) if encoder else frame.data)
         tokens += frame.tokens
         if fate.pace and frame.tokens:
             await pause(started + tokens / fate.pace - time.perf_counter())
-    if fate.cut:
+    if played.ending == "hang":
+        await asyncio.Event().wait()
+    if played.ending == "drop":
         return break_off(call, response)
     if encoder and (rest := encoder.finish()):
         await response.write(rest)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -10,9 +11,9 @@ from aiohttp import WSMsgType, web
 from llm_intercept.sim import openai_responses
 from llm_intercept.sim.answer import Answer, Counts, compose
 from llm_intercept.sim.errors import openai_error
-from llm_intercept.sim.fate import Fate
+from llm_intercept.sim.fate import Fate, Fault
 from llm_intercept.sim.prompt import Json, Prompt, as_dict
-from llm_intercept.sim.serve import MODEL_HEADER, Call, Stamp, pause, stamp
+from llm_intercept.sim.serve import Call, Stamp, pause, stamp
 from llm_intercept.sim.tokens import weigh_messages
 
 type Events = Iterator[tuple[Json, int]]
@@ -70,7 +71,7 @@ async def _respond(
 ) -> None:
     """One answer: its events at the fated pace, an error event, or a connection that breaks."""
     simulator = call.simulator
-    fate = simulator.dice.fate(call.header(MODEL_HEADER) or prompt.model)
+    fate = call.fate(prompt.model)
     if fate.hang:
         await asyncio.Event().wait()
     if fate.failure is not None:
@@ -78,6 +79,7 @@ async def _respond(
         await _send(socket, {"type": "error", "status": failed.status, **failed.body})
         return
     await pause(fate.latency)
+    prompt = prompt if fate.say is None else replace(prompt, text=fate.say, tools=())
     answer = compose(prompt, fate.behaviour, simulator.cache, simulator.dice.lorem_start)
     await _play(call, socket, list(events(prompt, answer, stamp(simulator))), fate)
 
@@ -85,15 +87,29 @@ async def _respond(
 async def _play(
     call: Call, socket: web.WebSocketResponse, events: list[tuple[Json, int]], fate: Fate
 ) -> None:
-    sent = events[: len(events) // 2] if fate.cut else events
+    fault = fate.fault or (Fault("drop", len(events) // 2) if fate.cut else None)
     started, tokens = time.perf_counter(), 0
-    for payload, weight in sent:
+    for payload, weight in events if fault is None else events[: fault.events or 0]:
+        await pause(fate.event_delay)
         await _send(socket, payload)
         tokens += weight
         if fate.pace and weight:
             await pause(started + tokens / fate.pace - time.perf_counter())
-    if fate.cut and call.request.transport is not None:
-        call.request.transport.close()
+    if fault is not None:
+        await _break(call, socket, fault)
+
+
+async def _break(call: Call, socket: web.WebSocketResponse, fault: Fault) -> None:
+    match fault.kind:
+        case "hang":
+            await asyncio.Event().wait()
+        case "garble":
+            await socket.send_str("{")
+        case "stream_error" if fault.failure is not None:
+            failed = openai_error(fault.failure, "")
+            await _send(socket, {"type": "error", "status": failed.status, **failed.body})
+        case _ if call.request.transport is not None:
+            call.request.transport.close()
 
 
 async def realtime(call: Call) -> web.StreamResponse:
