@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 from llm_intercept.gateway import Gateway
+from llm_intercept.wire.websocket import FrameMeter
 
 REQUEST_ID = "x-llm-intercept-request-id"
 
@@ -32,6 +33,8 @@ class Exchanges:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.tunnels: WeakKeyDictionary[connection.Client, Tunnel] = WeakKeyDictionary()
+        self.meters: WeakKeyDictionary[http.HTTPFlow, FrameMeter] = WeakKeyDictionary()  # of WebSockets
+        self.draining = False  # this process is about to end
         self._by_flow: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
 
     def get(self, flow: http.HTTPFlow) -> Exchange | None:
@@ -46,6 +49,19 @@ class Exchanges:
 
     def unfinished(self) -> list[Exchange]:
         return [e for e in self._by_flow.values() if not e.finished]
+
+    def under_way(self) -> list[tuple[http.HTTPFlow, Exchange]]:
+        """Calls whose answers are not over yet; of WebSockets those with a response open."""
+        return [(flow, e) for flow, e in self._by_flow.items() if flow.live and self._answering(flow)]
+
+    def idle_sockets(self) -> list[http.HTTPFlow]:
+        return [f for f in self._by_flow if f.live and f.websocket is not None and not self._answering(f)]
+
+    def _answering(self, flow: http.HTTPFlow) -> bool:
+        if flow.websocket is None:
+            return True
+        meter = self.meters.get(flow)
+        return meter is not None and meter.busy
 
     def waiting_since(self, moment: float) -> list[tuple[http.HTTPFlow, Exchange]]:
         """Calls that were sent whole before `moment` (perf_counter) and not answered with a byte since."""

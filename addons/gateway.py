@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 try:
     from addons.authenticate import Authenticate
     from addons.cors import Origins, Preflight
+    from addons.drain import Drain, Farewell
     from addons.exchanges import Exchanges
     from addons.identify import Identify
     from addons.lifecycle import Lifecycle
@@ -31,10 +32,12 @@ addons = [
     Portal(exchanges),
     Preflight(exchanges),
     Authenticate(exchanges),
+    Drain(exchanges),
     Route(exchanges),
     Translate(exchanges),
     Watch(exchanges),
     Record(exchanges),
     Sockets(exchanges),
+    Farewell(exchanges),
     Origins(exchanges),
 ]

@@ -10,7 +10,7 @@ from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addons import upstream
+from addons import drain, upstream
 from addons.exchanges import Exchanges
 from llm_intercept.errors import InterceptError
 
@@ -112,9 +112,7 @@ class Lifecycle:
         upstream.cut(proxyserver, client, server)
 
     async def done(self) -> None:
+        await drain.finished(self.exchanges)
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for exchange in self.exchanges.unfinished():
-            exchange.ended_by = "interrupted"
-            self.exchanges.gateway.finish(exchange)
         await self.exchanges.gateway.close()

@@ -50,6 +50,8 @@ class Portal:
 
     def _ready(self, flow: http.HTTPFlow) -> None:
         problems = self.exchanges.gateway.problems()
+        if self.exchanges.draining:
+            problems.append("it is being stopped")
         body = orjson.dumps({"status": "unavailable" if problems else "ready", "problems": problems})
         _send(flow, 503 if problems else 200, JSON, body)
 

@@ -1,7 +1,6 @@
 """WebSockets on provider hosts (OpenAI Realtime, Responses): relayed, and metered by their frames."""
 
 import dataclasses
-from weakref import WeakKeyDictionary
 
 from mitmproxy import http
 
@@ -17,17 +16,16 @@ class Sockets:
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
-        self._meters: WeakKeyDictionary[http.HTTPFlow, FrameMeter] = WeakKeyDictionary()
 
     @fail_open
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         exchange = self.exchanges.get(flow)
         if exchange is not None and exchange.recorded:
-            self._meters[flow] = FrameMeter(exchange.dialect)
+            self.exchanges.meters[flow] = FrameMeter(exchange.dialect)
 
     @fail_open
     def websocket_message(self, flow: http.HTTPFlow) -> None:
-        exchange, meter = self.exchanges.get(flow), self._meters.get(flow)
+        exchange, meter = self.exchanges.get(flow), self.exchanges.meters.get(flow)
         assert flow.websocket is not None
         message = flow.websocket.messages[-1]
         flow.websocket.messages.clear()  # mitmproxy would keep each frame for ever
@@ -68,8 +66,9 @@ class Sockets:
         if exchange is None:
             return
         exchange.phases.last_byte = now = self.exchanges.gateway.clock()
-        meter = self._meters.pop(flow, None)
-        ended_by = "client" if flow.websocket and flow.websocket.closed_by_client else "upstream"
+        meter = self.exchanges.meters.pop(flow, None)
+        closed_by = "client" if flow.websocket and flow.websocket.closed_by_client else "upstream"
+        ended_by = flow.metadata.get("ended_by", closed_by)
         for reading in meter.close() if meter else ():
             self._record(exchange, reading, now, ended_by)
         if exchange.responses:

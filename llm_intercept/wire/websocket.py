@@ -22,6 +22,11 @@ class FrameMeter:
         self._asked: deque[Reading] = deque(maxlen=OPEN_LIMIT)  # requests that no response has begun for
         self._open: dict[str, Reading] = {}
 
+    @property
+    def busy(self) -> bool:
+        """A response has been asked for or has begun, and has not ended."""
+        return bool(self._asked or self._open)
+
     def feed(self, from_client: bool, frame: bytes | str, now: float) -> list[Reading]:
         """Takes one text frame; gives the responses that it ended, usually none."""
         data = frame.encode("utf-8", "replace") if isinstance(frame, str) else frame

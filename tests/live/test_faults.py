@@ -53,7 +53,7 @@ def logged(proxy: Proxied, text: str) -> bool:
     return text in (proxy.home / "logs" / "events.jsonl").read_text()
 
 
-TUNNEL = "TunnelGate.http_connect"
+TUNNELS = ["TunnelGate.http_connect", "Drain.http_connect"]
 # On the way back only answers in another dialect pass a gate.
 BACK = ["Translate.responseheaders", "Translate.response"]
 CALLED = [
@@ -62,6 +62,7 @@ CALLED = [
     "Portal.requestheaders",
     "Authenticate.requestheaders",
     "Authenticate.request",
+    "Drain.requestheaders",
     "Route.requestheaders",
     "Route.request",
     "Translate.requestheaders",
@@ -77,7 +78,7 @@ def test_no_gate_is_left_out() -> None:
     def names(guard: str) -> list[str]:
         return [f"{addon.__name__}.{hook}" for addon, hook in guarded(guard)]
 
-    assert sorted(names("fail_closed")) == sorted([TUNNEL, *CALLED, *BACK])
+    assert sorted(names("fail_closed")) == sorted([*TUNNELS, *CALLED, *BACK])
     assert set(names("fail_open")) >= {*OBSERVERS, *UNSEEN}
 
 
@@ -124,9 +125,12 @@ def test_a_gate_that_fails_refuses_streamed_uploads(
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_tunnel_gate_that_fails_opens_no_tunnel(server: Upstream, proxy: Proxied, moment: str) -> None:
+@pytest.mark.parametrize("gate", TUNNELS)
+def test_a_tunnel_gate_that_fails_opens_no_tunnel(
+    server: Upstream, proxy: Proxied, gate: str, moment: str
+) -> None:
     connection = proxy.connection()
-    connection.set_tunnel("127.0.0.1", server.port, {"x-fault": TUNNEL + moment, "connection": "close"})
+    connection.set_tunnel("127.0.0.1", server.port, {"x-fault": gate + moment, "connection": "close"})
     with pytest.raises(OSError, match="500"):
         connection.request("GET", "/")
     connection.close()
