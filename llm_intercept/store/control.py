@@ -7,13 +7,14 @@ process revokes is refused by the very next one. What commands change lies in th
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from llm_intercept.errors import StoreError
 from llm_intercept.exchange import Principal
+from llm_intercept.policy.routing import Route
 from llm_intercept.policy.tokens import (
     Expired,
     Inactive,
@@ -27,10 +28,12 @@ from llm_intercept.policy.tokens import (
     judge,
     parse,
 )
+from llm_intercept.store.breakers import BreakerResets, ResetKey
 from llm_intercept.store.credentials import Credentials, SealedCredential, StoredCredential
 from llm_intercept.store.database import Database
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
+from llm_intercept.store.routes import Routes
 from llm_intercept.store.sessions import Sessions
 from llm_intercept.store.tokens import Tokens
 from llm_intercept.vault import Vault
@@ -51,7 +54,13 @@ _KEY_CHECK = "llm-intercept key check"
 
 
 class Control:
-    """One connection to `control.db`. Commands use `projects`, `tokens`, `credentials` and `sessions`."""
+    """One connection to `control.db`. Commands use `projects`, `tokens`, `credentials`, `sessions`, `routes`.
+
+    `routing` are the enabled routes in order; `resets` says when breakers were asked to be reset.
+    """
+
+    routing: tuple[Route, ...] = ()
+    resets: Mapping[ResetKey, int]
 
     def __init__(
         self,
@@ -68,8 +77,9 @@ class Control:
         self._seen: tuple[int, int] = (-1, -1)
         self._bearer: dict[bytes, IssuedToken] = {}
         self._aws: dict[bytes, IssuedToken] = {}
-        self._sealed: dict[str, SealedCredential] = {}
-        self._opened: dict[str, StoredCredential] = {}
+        self._sealed: dict[str, tuple[SealedCredential, ...]] = {}
+        self._opened: dict[tuple[str, str], StoredCredential] = {}
+        self._keys: dict[str, tuple[StoredCredential, ...]] = {}
         self._projects: dict[str, Project] = {}
         try:
             self._check_key()
@@ -77,6 +87,8 @@ class Control:
             self.tokens = Tokens(self._database, self.projects)
             self.credentials = Credentials(self._database)
             self.sessions = Sessions(self._database)
+            self.routes = Routes(self._database)
+            self.breakers = BreakerResets(self._database)
             self.refresh()
         except sqlite3.Error as error:
             self._connection.close()
@@ -125,14 +137,25 @@ class Control:
 
     def credential(self, provider: str) -> StoredCredential | None:
         """The key that is in use for a provider, decrypted at its first use."""
-        opened = self._opened.get(provider)
+        sealed = self._sealed.get(provider)
+        return self._open(sealed[0]) if sealed else None
+
+    def keys(self, provider: str) -> tuple[StoredCredential, ...]:
+        """All enabled keys of a provider in the order of their creation, decrypted at their first use."""
+        found = self._keys.get(provider)
+        if found is None:
+            found = tuple(self._open(sealed) for sealed in self._sealed.get(provider, ()))
+            self._keys[provider] = found
+        return found
+
+    def _open(self, sealed: SealedCredential) -> StoredCredential:
+        opened = self._opened.get((sealed.provider, sealed.name))
         if opened is None:
-            sealed = self._sealed.get(provider)
-            if sealed is None:
-                return None
             secret = self._vault.decrypt(sealed.blob)
-            opened = StoredCredential(provider, sealed.name, secret, sealed.base_url)
-            self._opened[provider] = opened
+            opened = StoredCredential(
+                sealed.provider, sealed.name, secret, sealed.base_url, sealed.weight, sealed.pool
+            )
+            self._opened[sealed.provider, sealed.name] = opened
         return opened
 
     def keyed(self) -> frozenset[str]:
@@ -150,7 +173,9 @@ class Control:
             self._aws = self.tokens.issued("aws")
             self._sealed = self.credentials.sealed()
             self._projects = {project.name: project for project in self.projects.list()}
-            self._opened = {}
+            self._opened, self._keys = {}, {}
+            self.routing = self.routes.active()
+            self.resets = self.breakers.asked()
         finally:
             self._connection.execute("COMMIT")
 

@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
+from llm_intercept.policy.targets import checked_pool
 from llm_intercept.policy.tokens import key_hint
 from llm_intercept.store.database import Database, checked_name
+
+HEAVIEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Credential:
     base_url: str | None
     created_at: str
     enabled: bool
+    weight: int = 1  # its share among the keys of its pool
+    pool: str = ""  # "": in every pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class StoredCredential:
     name: str
     secret: SecretStr
     base_url: str | None
+    weight: int = 1
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,8 @@ class SealedCredential:
     name: str
     blob: bytes
     base_url: str | None
+    weight: int = 1
+    pool: str = ""
 
 
 class Credentials:
@@ -52,7 +61,14 @@ class Credentials:
         self._database = database
 
     def add(
-        self, provider: str, secret: SecretStr, *, name: str = "default", base_url: str | None = None
+        self,
+        provider: str,
+        secret: SecretStr,
+        *,
+        name: str = "default",
+        base_url: str | None = None,
+        weight: int = 1,
+        pool: str = "",
     ) -> Credential:
         checked_name("key", name)
         key = secret.get_secret_value().strip()
@@ -66,6 +82,8 @@ class Credentials:
             "hint": key_hint(key),
             "base_url": _checked_url(base_url),
             "created_at": self._database.now_text(),
+            "weight": _checked_weight(weight),
+            "pool": _checked_pool(pool),
         }
         self._insert(values)
         return self.get(provider, name)
@@ -96,29 +114,46 @@ class Credentials:
     def enable(self, provider: str, name: str) -> Credential:
         return self._enable(provider, name, 1)
 
-    def sealed(self) -> dict[str, SealedCredential]:
-        """For each provider the key that is in use: the first enabled one."""
-        rows = self._database.rows(
-            "SELECT provider, name, secret, base_url FROM credentials WHERE enabled = 1"
-            " ORDER BY created_at DESC, rowid DESC"
+    def set_weight(self, provider: str, name: str, weight: int) -> Credential:
+        """How often it is used beside the others of its pool."""
+        return self._change(
+            "UPDATE credentials SET weight = ? WHERE id = ?", _checked_weight(weight), provider, name
         )
-        return {
-            row["provider"]: SealedCredential(row["provider"], row["name"], row["secret"], row["base_url"])
-            for row in rows
-        }
+
+    def set_pool(self, provider: str, name: str, pool: str) -> Credential:
+        """ "": it is in every pool."""
+        return self._change(
+            "UPDATE credentials SET pool = ? WHERE id = ?", _checked_pool(pool), provider, name
+        )
+
+    def sealed(self) -> dict[str, tuple[SealedCredential, ...]]:
+        """The enabled keys of each provider that has one, in the order in which they are used."""
+        rows = self._database.rows(
+            "SELECT provider, name, secret, base_url, weight, pool FROM credentials WHERE enabled = 1"
+            " ORDER BY created_at, rowid"
+        )
+        found: dict[str, tuple[SealedCredential, ...]] = {}
+        for row in rows:
+            key = SealedCredential(*row.values())
+            found[key.provider] = (*found.get(key.provider, ()), key)
+        return found
 
     def _enable(self, provider: str, name: str, enabled: Literal[0, 1]) -> Credential:
+        return self._change("UPDATE credentials SET enabled = ? WHERE id = ?", enabled, provider, name)
+
+    def _change(self, statement: str, value: int | str, provider: str, name: str) -> Credential:
         credential = self.get(provider, name)
         with self._database.write() as connection:
-            connection.execute("UPDATE credentials SET enabled = ? WHERE id = ?", (enabled, credential.id))
+            connection.execute(statement, (value, credential.id))
         return self.get(provider, name)
 
     def _insert(self, values: dict[str, Any]) -> None:
         try:
             with self._database.write() as connection:
                 connection.execute(
-                    "INSERT INTO credentials (id, provider, name, secret, hint, base_url, created_at)"
-                    " VALUES (:id, :provider, :name, :secret, :hint, :base_url, :created_at)",
+                    "INSERT INTO credentials"
+                    " (id, provider, name, secret, hint, base_url, created_at, weight, pool) VALUES"
+                    " (:id, :provider, :name, :secret, :hint, :base_url, :created_at, :weight, :pool)",
                     values,
                 )
         except sqlite3.IntegrityError:
@@ -138,7 +173,24 @@ def _credential(row: dict[str, Any]) -> Credential:
         base_url=row["base_url"],
         created_at=row["created_at"],
         enabled=bool(row["enabled"]),
+        weight=row["weight"],
+        pool=row["pool"],
     )
+
+
+def _checked_weight(weight: int) -> int:
+    if not 1 <= weight <= HEAVIEST:
+        raise ConfigError(
+            f"a key's weight is a number from 1 to {HEAVIEST:,}; `key disable` takes it out of use"
+        )
+    return weight
+
+
+def _checked_pool(pool: str) -> str:
+    try:
+        return checked_pool(pool) if pool else ""
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _checked_url(url: str | None) -> str | None:
