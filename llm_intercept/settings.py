@@ -260,6 +260,10 @@ class SimSettings(Section):
     error_rate: float = Field(0.0, description="share of calls that fail with 429 or 500", ge=0, le=1)
     cut_rate: float = Field(0.0, description="share of streams that are cut half-way", ge=0, le=1)
     seed: int | None = Field(None, description="makes errors and texts repeatable")
+    scenario: str = Field(
+        "",
+        description="file that says which call fails how (docs/simulator.md), relative to the home folder",
+    )
     record: int = Field(100, description="requests that are remembered for /__sim/requests", ge=0)
     record_bytes: int = Field(262_144, description="bytes of each remembered body", ge=0)
 
@@ -272,10 +276,6 @@ class Settings(Section):
     auth: Literal["open", "required"] = Field(
         "open",
         description="`open` also lets a client's own provider key through; forced to `required` off loopback",
-    scenario: str = Field(
-        "",
-        description="file that says which call fails how (docs/simulator.md), relative to the home folder",
-    )
     )
     upstream_ca: str | None = Field(
         None, description="PEM file trusted for providers in addition to the public roots"
