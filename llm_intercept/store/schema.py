@@ -112,14 +112,18 @@ USAGE: tuple[tuple[str, str], ...] = (
         ALTER TABLE attempts ADD COLUMN input_tokens INTEGER;
         ALTER TABLE attempts ADD COLUMN output_tokens INTEGER;
         ALTER TABLE attempts ADD COLUMN cost_nanos INTEGER;
+        -- Who issued an answer that a conversation goes on from (only this dialect can name one).
+        CREATE INDEX requests_response ON requests(response_id)
+            WHERE response_id <> '' AND dialect = 'openai_responses';
         -- What is known of each stored key: written by the proxy, so that it survives a restart.
         CREATE TABLE key_health (
             provider TEXT NOT NULL, credential TEXT NOT NULL,
+            model TEXT NOT NULL,                 -- '': the whole key; else the model that it is refused for
             cooling_until_us INTEGER NOT NULL,   -- 0: in use
             reason TEXT NOT NULL,                -- why it cools down: '429 rate_limit_error'
             headroom TEXT NOT NULL,              -- JSON of policy/cooling.py: Headroom
             seen_us INTEGER NOT NULL,
-            PRIMARY KEY (provider, credential)
+            PRIMARY KEY (provider, credential, model)
         ) WITHOUT ROWID;
         CREATE TABLE breakers (
             provider TEXT NOT NULL, credential TEXT NOT NULL, model TEXT NOT NULL,
@@ -226,7 +230,8 @@ CONTROL: tuple[tuple[str, str], ...] = (
             project TEXT NOT NULL DEFAULT '',    -- for calls without a token
             auth TEXT NOT NULL DEFAULT '',       -- open | required; '': as in settings
             cache TEXT NOT NULL DEFAULT '',      -- on | off; '': as in settings
-            state TEXT NOT NULL DEFAULT 'stopped',   -- running | stopped | error
+            wanted TEXT NOT NULL DEFAULT 'stopped',  -- running | stopped: what a command asked for
+            state TEXT NOT NULL DEFAULT 'stopped',   -- running | stopped | error: what the proxy made of it
             problem TEXT NOT NULL DEFAULT '',
             created_at TEXT NOT NULL, changed_at TEXT NOT NULL
         );
@@ -242,6 +247,10 @@ CONTROL: tuple[tuple[str, str], ...] = (
             changed_at TEXT NOT NULL,
             PRIMARY KEY (scope, name)
         );
+        -- Another listener of the same name must not inherit them.
+        CREATE TRIGGER failures_of_listeners AFTER DELETE ON listeners BEGIN
+            DELETE FROM failures WHERE scope = 'listener' AND name = old.name;
+        END;
         """,
     ),
     (
@@ -270,6 +279,29 @@ BODIES: tuple[tuple[str, str], ...] = (
             codec TEXT NOT NULL,                 -- zlib
             content BLOB NOT NULL,
             PRIMARY KEY (request_id, side)
+        ) WITHOUT ROWID;
+        """,
+    ),
+)
+
+LIMITS: tuple[tuple[str, str], ...] = (
+    (
+        "m001_initial",
+        """
+        CREATE TABLE counters (
+            key TEXT PRIMARY KEY,                -- limit id, ':', member
+            state TEXT NOT NULL                  -- JSON of policy/windows.py: Counter
+        ) WITHOUT ROWID;
+        CREATE TABLE reservations (
+            id INTEGER PRIMARY KEY,
+            owner TEXT NOT NULL,                 -- the process that holds it
+            call TEXT NOT NULL,                  -- requests.request_id
+            holds TEXT NOT NULL,                 -- JSON: [[key, cell's start, measure, amount], ...]
+            opened_us INTEGER NOT NULL
+        );
+        CREATE TABLE owners (
+            id TEXT PRIMARY KEY,                 -- its lock file lies in the home's leases/
+            since_us INTEGER NOT NULL
         ) WITHOUT ROWID;
         """,
     ),

@@ -19,7 +19,9 @@ from llm_intercept.settings import CaptureSettings
 from llm_intercept.store.bodies import Body, Capture, expire_bodies, write_bodies
 from llm_intercept.store.journal import Journal
 from llm_intercept.store.migrate import connect
+from llm_intercept.store.pools import Changes
 from llm_intercept.store.rows import RequestRow
+from llm_intercept.store.sideline import EVERY_S, Sideline
 from llm_intercept.store.usage import ROW_FAULTS, write_batch
 
 log = logging.getLogger(__name__)
@@ -74,7 +76,9 @@ class Writer:
         on_commit: Callable[[list[RequestRow]], None] | None = None,
         window: float = WINDOW_S,
         body_budget: int = BODY_BUDGET,
+        state: Callable[[], Changes] | None = None,
     ) -> None:
+        """`state` is asked once a second, from the writer's thread, for what else is to be written."""
         self._home = home
         self._journal = journal
         self._capture = capture or Capture(CaptureSettings.model_validate({}))
@@ -92,6 +96,7 @@ class Writer:
         self._usage: sqlite3.Connection | None = None
         self._bodies: sqlite3.Connection | None = None
         self._housekeeping_due = 0.0
+        self._sideline = Sideline(state) if state else None
         self.bodies_dropped = 0
         self.rows_written = 0
         self.last_error = ""
@@ -158,11 +163,14 @@ class Writer:
 
     def _run(self) -> None:
         while not (self._stopping.is_set() and not self._queue) and not self._out_of_time():
-            self._waiting.wait(60.0)
+            self._waiting.wait(EVERY_S if self._sideline else 60.0)
             self._waiting.clear()
             while self._queue and not self._out_of_time():
                 self._write(self._collect())
+                self._write_aside()
+            self._write_aside()
             self._keep_house()
+        self._write_aside(at_once=True)
         self._close()
 
     def _collect(self) -> _Batch:
@@ -264,6 +272,15 @@ class Writer:
                 self._on_commit(written)
         except Exception:
             log.exception("rows are written, but telling so failed")
+
+    def _write_aside(self, *, at_once: bool = False) -> None:
+        if self._sideline is None:
+            return
+        try:
+            self._sideline.write(self._usage_connection, at_once=at_once)
+        except Exception:
+            log.exception("the state of keys and breakers could not be written; trying again")
+            self._disconnect()
 
     def _keep_house(self) -> None:
         if time.monotonic() < self._housekeeping_due:

@@ -7,6 +7,8 @@ Anthropic: anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}; reset 
 import re
 from datetime import UTC, datetime, timedelta
 
+from llm_intercept.wire import waits
+
 type Pairs = list[tuple[str, str]]
 
 # Of the body that is not sent any more, of the connection it came by, or of the provider's own site.
@@ -18,9 +20,6 @@ _DROPPED = frozenset(
 )
 _OPENAI = re.compile(r"x-ratelimit-(limit|remaining|reset)-(requests|tokens)")
 _ANTHROPIC = re.compile(r"anthropic-ratelimit-(requests|tokens)-(limit|remaining|reset)")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_LONGEST = 365 * 86_400.0
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def translated(headers: Pairs, dialect: str, content_type: str, now: float) -> Pairs:
@@ -47,16 +46,12 @@ def _renamed(name: str, value: str, to_anthropic: bool, now: float) -> tuple[str
 
 
 def _moment(duration: str, now: float) -> str:
-    found = _DURATION.findall(duration)
-    if not found:
+    seconds = waits.duration(duration)
+    if seconds is None:
         return duration
-    seconds = min(sum(float(number) * _SECONDS[unit] for number, unit in found), _LONGEST)
     return (datetime.fromtimestamp(now, UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _duration(moment: str, now: float) -> str:
-    try:
-        seconds = datetime.fromisoformat(moment).timestamp() - now
-    except (ValueError, OverflowError):
-        return moment
-    return f"{max(0, round(seconds))}s"
+    found = waits.moment(moment)
+    return moment if found is None else f"{max(0, round(found - now))}s"

@@ -7,6 +7,7 @@ conversation only when they are told so in their own dialect, hence the collecti
 import re
 from collections.abc import Mapping
 
+from llm_intercept.wire import waits
 from llm_intercept.wire.fields import text
 from llm_intercept.wire.ir import Failure
 
@@ -125,17 +126,7 @@ def failure(status: int, error_type: str, code: str, message: str, retry_after: 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of `retry-after-ms` or `retry-after`; a date would need a clock and counts as absent."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _number(lower.get(name, ""))
-        if seconds is not None:
-            return seconds * scale
-    return None
-
-
-def _number(value: str) -> float | None:
-    value = value.strip().removesuffix("s")
-    return float(value) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value) else None
+    return waits.retry_after({name.lower(): value for name, value in headers.items()})
 
 
 def code_of(value: object) -> tuple[str, int]:
