@@ -23,7 +23,7 @@ from llm_intercept.home import Home
 from llm_intercept.settings import Settings
 
 READY_SECONDS = 30.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 15.0  # beyond what calls under way may take
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0
 
@@ -46,8 +46,9 @@ def up(host: str | None, port: int | None, dashboard_port: int | None, no_dashbo
       llm-intercept up
       llm-intercept up --port 9080 --dashboard-port 9001
 
-    Creates the home folder on first use. Ctrl-C or SIGTERM stops both; a part that
-    crashes is started again.
+    Creates the home folder on first use. A part that crashes is started again.
+    Ctrl-C or SIGTERM stops both, once the calls under way have finished (for 30
+    seconds at most, or what the setting `drain` says); a second one does not wait.
     """
     given = {"host": host, "port": port, "dashboard.port": dashboard_port}
     overrides = {name: value for name, value in given.items() if value is not None}
@@ -58,7 +59,7 @@ def up(host: str | None, port: int | None, dashboard_port: int | None, no_dashbo
     if not no_dashboard:
         claim(settings.dashboard.host, settings.dashboard.port, "--dashboard-port")
     there = {"LLM_INTERCEPT_DASHBOARD__PORT": str(settings.dashboard.port)}
-    supervisor = Supervisor([Part("proxy", _proxy_command(settings), there)])
+    supervisor = Supervisor([Part("proxy", _proxy_command(settings), there)], settings.drain + STOP_SECONDS)
     if not no_dashboard:
         argv, env = _dashboard_command(home, settings)
         supervisor.parts.append(Part("dashboard", argv, env))
@@ -97,9 +98,10 @@ class Part:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps its parts running until it is told to stop."""
+    """Keeps its parts running until it is told to stop; then they have `patience` seconds."""
 
     parts: list[Part]
+    patience: float = STOP_SECONDS
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     failed: str = ""
 
@@ -110,6 +112,8 @@ class Supervisor:
         while not self.stopping.is_set():
             await part.start()
             assert part.process is not None
+            if self.stopping.is_set():
+                part.process.terminate()  # nobody knew of it when the others were stopped
             code = await part.process.wait()
             if not self.stopping.is_set():
                 await self._crashed(part, code)
@@ -118,24 +122,39 @@ class Supervisor:
         steady = time.monotonic() - part.started > STEADY_SECONDS
         part.crashes = 1 if steady else part.crashes + 1
         if part.crashes > len(BACKOFF):
-            self.failed = f"the {part.name} does not stay up (exit code {code})"
+            again = f"{part.crashes} times in a row"
+            self.failed = f"the {part.name} does not stay up: it {_ended(code)}, {again}; it says why above"
             self.stopping.set()
             return
         pause = BACKOFF[part.crashes - 1]
-        click.echo(f"the {part.name} ended with code {code}; starting it again in {pause:g} s", err=True)
+        click.echo(f"the {part.name} {_ended(code)}; starting it again in {pause:g} s", err=True)
         await _first(self.stopping.wait(), asyncio.sleep(pause))
 
-    async def stop(self) -> None:
+    def told(self) -> None:
+        """A signal: the first one stops, each further one is passed on, so that nobody waits any longer."""
+        if self.stopping.is_set():
+            self._terminate()
         self.stopping.set()
+
+    def _terminate(self) -> list[asyncio.subprocess.Process]:
         running = [p.process for p in self.parts if p.process is not None and p.process.returncode is None]
         for process in running:
             process.terminate()
+        return running
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        running = self._terminate()
         try:
-            await asyncio.wait_for(asyncio.gather(*(p.wait() for p in running)), STOP_SECONDS)
+            await asyncio.wait_for(asyncio.gather(*(p.wait() for p in running)), self.patience)
         except TimeoutError:
             for process in running:
                 if process.returncode is None:
                     process.kill()
+
+
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 async def _first(*awaitables: Coroutine[Any, Any, object]) -> None:
@@ -148,7 +167,7 @@ async def _first(*awaitables: Coroutine[Any, Any, object]) -> None:
 async def _run(supervisor: Supervisor, home: Home, settings: Settings, dashboard: bool) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, supervisor.stopping.set)
+        loop.add_signal_handler(number, supervisor.told)
     keeping = asyncio.create_task(supervisor.run())
     welcome = asyncio.create_task(_welcome(supervisor, home, settings, dashboard))
     await _first(supervisor.stopping.wait())

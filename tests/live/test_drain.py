@@ -5,6 +5,7 @@ import http.client
 import json
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.live import wire
 from tests.live.loopback import Answer, Gate, Request, Upstream, nobody, upstream
 from tests.live.proxied import Call, Proxied, proxied
 from tests.live.sockets import Socket
-from tests.live.stack import Stack, wait_for
+from tests.live.stack import ROOT, get, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -78,6 +79,16 @@ def begun(proxy: Proxied, server: Upstream) -> Iterator[tuple[Call, Gate]]:
         yield call, gate
 
 
+def restart(proxy: Proxied, *command: str | Path) -> None:
+    """The same home and port, served by another program."""
+    process = proxy.processes["proxy"]
+    process.stop()
+    option = "--listen-port" if "-s" in command else "--port"
+    process.argv = [*map(str, command), option, str(proxy.port)]
+    process.start()
+    wait_for(lambda: get(f"{proxy.url}/ready")[0] == 200, "the proxy is not ready")
+
+
 def stop(proxy: Proxied) -> None:
     """SIGTERM; returns when no connection is accepted any more."""
     _signal(proxy)
@@ -113,9 +124,7 @@ def events(proxy: Proxied) -> str:
 def test_a_stream_under_way_arrives_whole(server: Upstream, start: Start, stock: bool) -> None:
     proxy = start(LONG)
     if stock:
-        proxy.processes["proxy"].stop()
-        proxy.stock = True
-        Stack.start_proxy(proxy)
+        restart(proxy, Path(sys.executable).with_name("mitmdump"), "-q", "-s", ROOT / "addons" / "gateway.py")
     with begun(proxy, server) as (call, gate):
         stop(proxy)
         gate.open()
@@ -243,6 +252,17 @@ def test_a_second_signal_does_not_wait(server: Upstream, start: Start) -> None:
         assert exit_code(proxy) == 0
         gate.open()
     assert outcomes(proxy) == ["interrupted"]
+
+
+def test_up_waits_for_what_is_under_way(server: Upstream, start: Start) -> None:
+    proxy = start(LONG)
+    restart(proxy, sys.executable, "-m", "llm_intercept.cli", "up", "--no-dashboard")
+    with begun(proxy, server) as (call, gate):
+        stop(proxy)
+        gate.open()
+        assert call.read() == REST
+    assert exit_code(proxy) == 0
+    assert outcomes(proxy) == ["ok"]
 
 
 def test_nobody_waits_for_idle_connections_and_tunnels(server: Upstream, start: Start) -> None:

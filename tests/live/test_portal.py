@@ -166,7 +166,10 @@ def test_up_supervises_and_restarts(tmp_path: Path):
         proxy = next(c for c in children if b"proxy" in Path(f"/proc/{c}/cmdline").read_bytes())
         os.kill(int(proxy), signal.SIGKILL)
         wait_for(
-            lambda: b"starting it again" in (tmp_path / "up.log").read_bytes(), "up says that it restarts"
+            lambda: (
+                b"the proxy was killed by SIGKILL; starting it again" in (tmp_path / "up.log").read_bytes()
+            ),
+            "up says that it restarts",
         )
         wait_for(lambda: get(stack.url + "/ready")[0] == 200, "the proxy is back")
         up.send_signal(signal.SIGTERM)
