@@ -19,8 +19,9 @@ name_option = click.option(
 def command() -> None:
     """Store the keys of providers, encrypted.
 
-    A key can be added, disabled and removed, and is shown only as `sk-...last4`. Of several keys of
-    one provider the first that is enabled is used.
+    A key can be added, disabled and removed, and is shown only as `sk-...last4`. Several keys of one
+    provider share its calls by their weights; when one is refused or used up, the next takes its place.
+    A pool is a name that targets of routes can ask for; a key without one belongs to every pool.
     """
 
 
@@ -32,6 +33,8 @@ def command() -> None:
 @click.option(
     "--base-url", metavar="URL", help="Use this key elsewhere: a regional endpoint, a relay, a local server."
 )
+@click.option("--weight", default=1, show_default=True, help="Its share beside the provider's other keys.")
+@click.option("--pool", metavar="NAME", default="", help="The pool it belongs to.  [default: every pool]")
 @json_option
 @pass_session
 def add(
@@ -41,6 +44,8 @@ def add(
     key_stdin: bool,
     name: str,
     base_url: str | None,
+    weight: int,
+    pool: str,
     as_json: bool,
 ) -> None:
     """Store a key for PROVIDER. Without an option it is asked for.
@@ -50,13 +55,16 @@ def add(
     llm-intercept key add vertex --key-stdin < service-account.json
     echo "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" | llm-intercept key add bedrock --key-stdin
     llm-intercept key add azure --base-url https://NAME.openai.azure.com --key-env AZURE_OPENAI_API_KEY
+    llm-intercept key add openai --name second --weight 3 --pool team --key-env SECOND_KEY
     """
     if key_env and key_stdin:
         raise click.UsageError("give either --key-env or --key-stdin")
     known = session.provider(provider)
     keyless = known.key_optional and base_url is not None and not (key_env or key_stdin)
     secret = SecretStr("") if keyless else _read(session, known.title, key_env, key_stdin)
-    stored = session.control.credentials.add(known.name, secret, name=name, base_url=base_url)
+    stored = session.control.credentials.add(
+        known.name, secret, name=name, base_url=base_url, weight=weight, pool=pool
+    )
     if as_json:
         print_json(stored)
         return
@@ -89,8 +97,11 @@ def list_(session: Session, provider: str | None, as_json: bool) -> None:
     elif not found:
         click.echo("No keys yet: llm-intercept key add openai --key-env OPENAI_API_KEY")
     else:
-        rows = [{**row, "enabled": "yes" if row["enabled"] else "no"} for row in records(found)]
-        print_table(_COLUMNS, rows, {"created_at": moment})
+        print_table(_COLUMNS, map(_row, records(found)), {"created_at": moment})
+
+
+def _row(record: dict[str, object]) -> dict[str, object]:
+    return record | {"enabled": "yes" if record["enabled"] else "no", "pool": record["pool"] or "every"}
 
 
 _COLUMNS = {
@@ -98,9 +109,45 @@ _COLUMNS = {
     "name": "name",
     "hint": "key",
     "enabled": "enabled",
+    "weight": "weight",
+    "pool": "pool",
     "base_url": "base URL",
     "created_at": "stored",
 }
+
+
+@command.command("set")
+@click.argument("provider")
+@name_option
+@click.option("--weight", type=int, help="Its share beside the provider's other keys.")
+@click.option("--pool", metavar="NAME", help="The pool it belongs to; '' for every pool.")
+@json_option
+@pass_session
+def set_(
+    session: Session, provider: str, name: str, weight: int | None, pool: str | None, as_json: bool
+) -> None:
+    """Change a key's weight or pool, from the next call on.
+
+    \b
+    llm-intercept key set openai --name second --weight 3
+    llm-intercept key set anthropic --pool team
+    """
+    if weight is None and pool is None:
+        raise click.UsageError("say what to change: --weight or --pool")
+    known, keys = session.provider(provider).name, session.control.credentials
+    if weight is not None:
+        keys.set_weight(known, name, weight)
+    if pool is not None:
+        keys.set_pool(known, name, pool)
+    changed = keys.get(known, name)
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(f"{changed.hint}: weight {changed.weight}, {_pool(changed)}.")
+
+
+def _pool(credential: Credential) -> str:
+    return f"in the pool {credential.pool!r}" if credential.pool else "in every pool"
 
 
 @command.command

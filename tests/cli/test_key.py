@@ -54,3 +54,29 @@ def test_disable_enable_remove(cli, cli_json) -> None:
     cli("key", "remove", "groq")
     assert cli_json("key", "list") == []
     assert "key add" in cli("key", "list").stdout
+
+
+def test_weight_and_pool(cli, cli_json) -> None:
+    cli("key", "add", "openai", "--key-stdin", "--weight", "3", "--pool", "team", stdin=KEY)
+    (stored,) = cli_json("key", "list")
+    assert (stored["weight"], stored["pool"]) == (3, "team")
+    assert "team" in cli("key", "list").stdout
+    assert "weight 5, in the pool 'team'" in cli("key", "set", "openai", "--weight", "5").stdout
+    assert "in every pool" in cli("key", "set", "openai", "--pool", "").stdout
+    (stored,) = cli_json("key", "list")
+    assert (stored["weight"], stored["pool"]) == (5, "")
+    assert cli_json("key", "set", "openai", "--pool", "a", "--weight", "1")["pool"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "--weight or --pool"),
+        (["--weight", "0"], 1, "a number from 1"),
+        (["--pool", "1"], 1, "cannot be the name of a pool"),
+        (["--name", "other", "--weight", "2"], 3, "no key 'other' for openai"),
+    ],
+)
+def test_what_cannot_be_set_is_said(cli, words: list[str], code: int, said: str) -> None:
+    cli("key", "add", "openai", "--key-stdin", stdin=KEY)
+    assert said in cli("key", "set", "openai", *words, code=code).stderr
