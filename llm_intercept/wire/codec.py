@@ -73,11 +73,18 @@ class Context:
             self.warnings.append(text)
 
 
-_NESTED = frozenset(("generationConfig", "toolConfig", "thinking", "output_config"))
+_NESTED = frozenset(("generationConfig", "toolConfig", "thinking", "output_config", "options"))
 # Kept by their own codec as they were written, although the IR has a word for what they say.
 _WORDED = frozenset(
     ("thinkingConfig", "responseSchema", "responseJsonSchema", "output_format", "display", "usage", "betas")
 )
+QUIET = frozenset(
+    (
+        *("store", "include", "stream_options", "obfuscation", "client_metadata", "keep_alive"),
+        *("anthropic_version", "anthropic_beta", "betas", "generate", "type", "id", "object"),
+    )
+)
+"""What only says how the provider that was called keeps or delivers: no answer is another without it."""
 _SILENT: tuple[Json, ...] = (None, False, "", [], {}, ["TEXT"], ["text"])
 
 
@@ -85,7 +92,8 @@ def foreign_members(extras: Extras, dialect: str) -> Iterator[str]:
     """Names of what clients of other dialects said and the IR has no word for, without codecs' notes."""
     for origin, members in extras.items():
         if origin != dialect:
-            yield from (name for name, value in _flat(members) if value not in _SILENT)
+            known = ((name, value) for name, value in _flat(members) if name not in QUIET)
+            yield from (name for name, value in known if value not in _SILENT)
 
 
 def _flat(members: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:

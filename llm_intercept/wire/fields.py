@@ -1,4 +1,4 @@
-"""Tolerant access to JSON that somebody else wrote: every function takes anything and never raises.
+"""Tolerant reading and writing of JSON that somebody else wrote: what takes anything and never raises.
 
 A provider's document is data to be read, not a schema to be enforced: what has the wrong type
 counts as absent.
@@ -29,6 +29,19 @@ def _parse_leniently(data: bytes | str) -> Any:
         return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+
+
+def dumped(value: Any) -> bytes:
+    """JSON without blanks, members in their order; also of what orjson does not take."""
+    try:
+        return orjson.dumps(value)
+    except (TypeError, ValueError):  # an integer beyond 64 bits, half of a surrogate pair
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+        return text.encode("utf-8", "replace")
+
+
+def compact(value: Any) -> str:
+    return dumped(value).decode()
 
 
 def parse_object(data: bytes | str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
 from llm_intercept.wire.ir import Event, Failed, Failure, Json, Request
 from llm_intercept.wire.lint import Lint
+from llm_intercept.wire.unshown import Unshown
 
 WHOLE = "application/json"
 
@@ -42,6 +43,7 @@ class Translation:
         self.context = context
         self.upstream_dialect = upstream.dialect
         self.stream = stream
+        self._unshown: Unshown | None = None
         self.lint: Lint | None = None  # sees every frame that we write; to be set before `relay`
         self.client: Codec = codecs.get(client.dialect)
         self.upstream: Codec = codecs.get(upstream.dialect)
@@ -58,6 +60,8 @@ class Translation:
 
     def encode(self, request: Request) -> Encoded:
         """The request for the provider; raises Untranslatable."""
+        if request.reasoning is not None and request.reasoning.visible is False:
+            self._unshown = Unshown()
         return self.upstream.encode_request(request, self.context)
 
     @property
@@ -75,8 +79,12 @@ class Translation:
         source = _Source(self.upstream, content_type, "")
         return self.folded([*source.feed(body), *source.close()], request_id)
 
+    def shown(self, events: Iterable[Event]) -> Iterable[Event]:
+        """What of the answer the client wants to see."""
+        return self._unshown.over(events) if self._unshown is not None else events
+
     def folded(self, events: Iterable[Event], request_id: str) -> Reply:
-        found = fold(events)
+        found = fold(self.shown(events))
         if isinstance(found, Failure):
             return self.failure(found, request_id)
         answer = orjson.dumps(self.client.encode_answer(found, self.context))
@@ -154,11 +162,13 @@ class _Streaming:
     """Events to the client's frames."""
 
     def __init__(self, translation: Translation) -> None:
+        self._shown = translation.shown
         self._encoder = translation.client.encoder(translation.context)
         self._writer = FrameWriter(translation.framing)
         self._lint = translation.lint
 
     def feed(self, events: Iterable[Event]) -> bytes:
+        events = self._shown(events)
         if self._lint is not None:
             return b"".join(self._checked(self._encoder.feed(event), self._lint) for event in events)
         return b"".join(self._writer.write(self._encoder.feed(event)) for event in events)

@@ -398,6 +398,7 @@ def test_tools_of_other_dialects():
         "tools.free",
         "tools.web_search_20250305",
         "parallel_tool_calls",
+        "tools.strict",
     ]
     call = ToolCall("c", fourth["name"], "{}")
     context = Context(request=request)

@@ -258,7 +258,7 @@ REASONING: list[tuple[Reasoning, str, dict[str, Any]]] = [
     (Reasoning(effort="high"), "effort", {"reasoning_effort": "high"}),
     (Reasoning(True, budget=31_999), "effort", {"reasoning_effort": "high"}),
     (Reasoning(True, budget=2_000), "effort", {"reasoning_effort": "low"}),
-    (Reasoning(adaptive=True), "effort", {}),
+    (Reasoning(adaptive=True), "effort", {"reasoning_effort": "medium"}),
     (Reasoning(effort="high"), "none", {}),
     (Reasoning(False), "none", {}),
     (Reasoning(True, budget=8_000), "", {}),

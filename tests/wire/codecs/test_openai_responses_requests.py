@@ -428,7 +428,7 @@ class TestForeign:
         [
             (Reasoning(enabled=True, budget=2_000), "gpt-5.2", {"effort": "low", "summary": "auto"}, False),
             (Reasoning(enabled=True, budget=31_999), "gpt-5.2", {"effort": "high", "summary": "auto"}, False),
-            (Reasoning(enabled=True, adaptive=True), "gpt-5.2", {"summary": "auto"}, False),
+            (Reasoning(enabled=True, adaptive=True), "gpt-6", {"effort": "medium", "summary": "auto"}, False),
             (Reasoning(effort="max"), "openai/gpt-5.2", {"effort": "xhigh"}, True),
             (Reasoning(effort="max"), "gpt-5.6-terra", {"effort": "max"}, False),
             (Reasoning(effort="minimal"), "gpt-5-mini", {"effort": "minimal"}, False),

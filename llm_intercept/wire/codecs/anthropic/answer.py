@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_intercept.wire.codec import Context
-from llm_intercept.wire.codecs.anthropic import blocks_in, counters, structured
+from llm_intercept.wire.codecs.anthropic import blocks_in, counters
 from llm_intercept.wire.codecs.anthropic.blocks_out import AnswerBlocks
 from llm_intercept.wire.codecs.anthropic.members import NAME, own
+from llm_intercept.wire.families import structured
 from llm_intercept.wire.ir import Answer, Finish, Json, ToolCall
 from llm_intercept.wire.toolids import fitted
 

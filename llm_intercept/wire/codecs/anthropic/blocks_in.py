@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from llm_intercept.wire.codecs.anthropic import readable, signatures, structured
+from llm_intercept.wire.codecs.anthropic import readable, signatures
 from llm_intercept.wire.codecs.anthropic.members import (
     FORM,
     MARK,
@@ -12,10 +12,11 @@ from llm_intercept.wire.codecs.anthropic.members import (
     OF_CALL,
     beyond,
     cache_of,
-    compact,
     own,
     with_member,
 )
+from llm_intercept.wire.families import structured
+from llm_intercept.wire.fields import compact
 from llm_intercept.wire.ir import Extras, Media, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 
 type Block = Mapping[str, Any]

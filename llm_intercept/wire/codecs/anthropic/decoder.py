@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_intercept.wire.codecs.anthropic import blocks_in, counters, envelope, errors, signatures, structured
+from llm_intercept.wire.codecs.anthropic import blocks_in, counters, envelope, errors, signatures
 from llm_intercept.wire.codecs.anthropic.answer import decode_answer, finish_of, unknown_reason
-from llm_intercept.wire.codecs.anthropic.members import NAME, beyond, compact
-from llm_intercept.wire.families import anthropic
-from llm_intercept.wire.fields import count, mapping, parse_object
+from llm_intercept.wire.codecs.anthropic.members import NAME, beyond
+from llm_intercept.wire.families import anthropic, structured
+from llm_intercept.wire.fields import compact, count, mapping, parse_object
 from llm_intercept.wire.fold import unfold
 from llm_intercept.wire.ir import (
     Event,

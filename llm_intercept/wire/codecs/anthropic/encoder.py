@@ -14,7 +14,8 @@ from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.anthropic import counters, errors, signatures
 from llm_intercept.wire.codecs.anthropic.answer import REASON, message_id, reason_of
 from llm_intercept.wire.codecs.anthropic.blocks_out import kind_of, opaque_block, own_citations, tool_id
-from llm_intercept.wire.codecs.anthropic.members import NAME, compact, dumped, own, written
+from llm_intercept.wire.codecs.anthropic.members import NAME, own, written
+from llm_intercept.wire.fields import compact, dumped
 from llm_intercept.wire.ir import (
     Event,
     Extras,

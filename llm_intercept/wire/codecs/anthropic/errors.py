@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_intercept.errors import RefusalKind
-from llm_intercept.wire.codecs.anthropic.members import dumped
 from llm_intercept.wire.dialects import anthropic as dialect
 from llm_intercept.wire.families import aws
-from llm_intercept.wire.fields import mapping, parse_object, text
+from llm_intercept.wire.fields import dumped, mapping, parse_object, text
 from llm_intercept.wire.ir import Failure
 from llm_intercept.wire.reading import message_of
 

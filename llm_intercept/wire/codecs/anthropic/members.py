@@ -5,11 +5,8 @@ the client wrote a content as a string), INSIDE (a system message that stood amo
 OF_CALL (a redacted block that carries the signature of the tool call after it).
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from llm_intercept.wire.fields import parse
 from llm_intercept.wire.ir import NO_EXTRAS, Cache, Extras, Json
@@ -69,18 +66,6 @@ def complete(block: dict[str, Json], cache: Cache | None, extras: Extras) -> dic
     if extras:
         block.update(written(extras))
     return block
-
-
-def dumped(value: Json) -> bytes:
-    """JSON without blanks, members in their order."""
-    try:
-        return orjson.dumps(value)
-    except (TypeError, ValueError):  # an integer beyond 64 bits, half of a surrogate pair
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-
-
-def compact(value: Json) -> str:
-    return dumped(value).decode()
 
 
 def as_object(arguments: str) -> dict[str, Json]:

@@ -1,21 +1,20 @@
 """The neutral model -> requests that Anthropic takes, or a provider that speaks its dialect."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
-from llm_intercept.wire.codecs.anthropic import caching, reasoning, structured, tools_out, turns
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
+from llm_intercept.wire.codecs.anthropic import caching, reasoning, tools_out, turns
 from llm_intercept.wire.codecs.anthropic.blocks_out import RequestBlocks
 from llm_intercept.wire.codecs.anthropic.members import NAME, own
 from llm_intercept.wire.codecs.anthropic.reasoning import Plan
+from llm_intercept.wire.families import structured, unsaid
 from llm_intercept.wire.ir import Format, Request
 
-# What an OpenAI-like client may say that changes nothing of the answer.
-QUIET = frozenset(
-    {
-        *("store", "include", "client_metadata", "stream_options", "prompt_cache_retention", "truncation"),
-        *("safety_identifier", "background", "user", "generate", "type", "obfuscation"),
-    }
+LACKING = frozenset(
+    (
+        *("seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"),
+        *("verbosity", "metadata", unsaid.DETAIL, unsaid.NAME),
+    )
 )
 COMPOSED = frozenset({"thinking", "output_config", "output_format", "metadata"})
 TIERS = {"auto": "auto", "default": "standard_only"}
@@ -99,7 +98,8 @@ def _schema(
 
 def _by_tool(body: dict[str, Any], form: Format, plan: Plan, context: Context) -> None:
     """The answer as a call that has to be made; beside other tools, one call of any has to be made."""
-    tool = structured.tool(form)
+    made = structured.tool(form)
+    tool = {"name": made.name, "description": made.description, "input_schema": made.schema}
     others = body.get("tools", ()) if body.get("tool_choice", {}).get("type") != "none" else ()
     body["tools"] = [*body.get("tools", ()), tool]
     if plan.thinks:
@@ -169,18 +169,6 @@ def _rest(body: dict[str, Any], request: Request, context: Context) -> None:
 
 def _unsaid(request: Request, context: Context) -> None:
     """Notes what Anthropic has no word for."""
-    sampling = request.sampling
-    if sampling.n is not None and sampling.n > 1:
+    if (request.sampling.n or 1) > 1:
         raise Untranslatable("n", "Anthropic gives one answer to a request")
-    lost: Mapping[str, object] = {
-        "seed": sampling.seed,
-        "presence_penalty": sampling.presence_penalty or None,
-        "frequency_penalty": sampling.frequency_penalty or None,
-        "logprobs": sampling.logprobs or None,
-        "verbosity": request.verbosity,
-        "metadata": request.metadata or None,
-    }
-    others = {name: True for name in foreign_members(request.extras, NAME) if name not in QUIET}
-    for name, value in {**lost, **others}.items():
-        if value is not None and value != [] and value != {} and value is not False:
-            context.warn(f"{name}: not known to Anthropic; left out")
+    unsaid.warn(request, NAME, "Anthropic", LACKING, context)

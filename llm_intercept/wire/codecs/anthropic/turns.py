@@ -86,8 +86,6 @@ def _turn(role: str, message: Message, blocks: RequestBlocks) -> Turn:
     new = blocks.written(message.parts)
     if role != "user" and not blocks.native:
         new = [_words_only(block, role, blocks.context) for block in new]
-    if message.name:
-        blocks.context.warn("messages.name: not known to Anthropic")
     mine = own(message.extras)
     return Turn(role, new, written(message.extras) if mine else {}, mine.get(FORM) == "string")
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from llm_intercept.wire.codec import Context
-from llm_intercept.wire.codecs.bedrock_converse import structured
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks
 from llm_intercept.wire.codecs.bedrock_converse.parts import parts_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import (
@@ -15,7 +14,7 @@ from llm_intercept.wire.codecs.bedrock_converse.terms import (
     stop_reason,
     string,
 )
-from llm_intercept.wire.families import aws
+from llm_intercept.wire.families import aws, structured
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Answer, Json, ToolCall
 from llm_intercept.wire.usage import Usage

@@ -8,13 +8,13 @@ that AWS runs itself, images) is given whole when its block ends.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llm_intercept.wire.codecs.bedrock_converse import media, structured
+from llm_intercept.wire.codecs.bedrock_converse import media
 from llm_intercept.wire.codecs.bedrock_converse.answer import kept_of
 from llm_intercept.wire.codecs.bedrock_converse.errors import failure_of, is_exception
 from llm_intercept.wire.codecs.bedrock_converse.parts import CITED
 from llm_intercept.wire.codecs.bedrock_converse.signatures import unsealed, untagged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, finish_of, string
-from llm_intercept.wire.families import aws
+from llm_intercept.wire.families import aws, structured
 from llm_intercept.wire.fields import mapping, objects, parse, parse_object
 from llm_intercept.wire.ir import (
     Event,

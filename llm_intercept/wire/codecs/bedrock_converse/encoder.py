@@ -15,8 +15,8 @@ from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, clients_na
 from llm_intercept.wire.codecs.bedrock_converse.decoder import BROKEN
 from llm_intercept.wire.codecs.bedrock_converse.errors import exception_of
 from llm_intercept.wire.codecs.bedrock_converse.signatures import after_call, sealed, tagged
-from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, compact, own, stop_reason
-from llm_intercept.wire.fields import mapping
+from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, own, stop_reason
+from llm_intercept.wire.fields import compact, mapping
 from llm_intercept.wire.ir import (
     Event,
     Failed,

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from llm_intercept.wire.codec import Context, Untranslatable
-from llm_intercept.wire.codecs.bedrock_converse import reasoning, structured
+from llm_intercept.wire.codecs.bedrock_converse import reasoning
 from llm_intercept.wire.codecs.bedrock_converse.models import Family
-from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, compact, string
-from llm_intercept.wire.fields import count, items, mapping, parse
+from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, string
+from llm_intercept.wire.families import structured
+from llm_intercept.wire.fields import compact, count, items, mapping, parse
 from llm_intercept.wire.ir import Format, Json, Request, Sampling
 
 KNOWN = ("maxTokens", "temperature", "topP", "stopSequences")
@@ -18,7 +19,6 @@ TIERS = {
     "standard_only": "default",
     "reserved": "reserved",
 }
-UNSAYABLE = ("seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
 HOTTEST = 1.0
 LEAST_TOP_P = 0.95  # with reasoning
 
@@ -215,18 +215,9 @@ class Options:
             self.context.warn(f"service_tier: {asked} is not known to Converse")
         return None
 
-    def refuse_the_rest(self) -> None:
-        """What Converse has no word for."""
-        sampling = self.request.sampling
-        if sampling.n is not None and sampling.n > 1:
+    def refuse_several(self) -> None:
+        if (self.request.sampling.n or 1) > 1:
             raise Untranslatable("n", "Converse gives one answer to a call")
-        for name in UNSAYABLE:
-            if getattr(sampling, name) not in (None, False):
-                self.context.warn(f"{name}: not known to Converse")
-        if self.request.verbosity:
-            self.context.warn("verbosity: not known to Converse")
-        if self.request.metadata:
-            self.context.warn("metadata: not known to Converse")
 
 
 def merged(base: Mapping[str, Json], more: Mapping[str, Json]) -> Members:

@@ -6,10 +6,11 @@ A `cachePoint` is a block of its own, after the content that it marks: it become
 from collections.abc import Callable
 from dataclasses import replace
 
-from llm_intercept.wire.codecs.bedrock_converse import media, structured
+from llm_intercept.wire.codecs.bedrock_converse import media
 from llm_intercept.wire.codecs.bedrock_converse.signatures import of_call, unsealed, untagged
-from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, compact, extras, string
-from llm_intercept.wire.fields import mapping, objects
+from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, string
+from llm_intercept.wire.families import structured
+from llm_intercept.wire.fields import compact, mapping, objects
 from llm_intercept.wire.ir import (
     Cache,
     Extras,

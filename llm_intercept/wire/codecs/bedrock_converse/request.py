@@ -2,37 +2,22 @@
 
 from collections.abc import Mapping
 
-from llm_intercept.wire.codec import Context, Encoded, foreign_members
+from llm_intercept.wire.codec import Context, Encoded
 from llm_intercept.wire.codecs.bedrock_converse import messages, options, reasoning, tools
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks
 from llm_intercept.wire.codecs.bedrock_converse.models import family
 from llm_intercept.wire.codecs.bedrock_converse.options import Options, merged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, own, string
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fields import mapping
-from llm_intercept.wire.ir import Json, OpaqueTool, Request
+from llm_intercept.wire.ir import Json, Request
 
 DECODED = frozenset({"system", "messages", "modelId"})
-# Members of other dialects that nobody misses in an answer, or that are understood and kept beside.
-NOISE = frozenset(
-    {
-        *("id", "store", "stream_options", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
-        *(
-            "anthropic_version",
-            "anthropic_beta",
-            "betas",
-            "include",
-            "client_metadata",
-            "parallel_tool_calls",
-        ),
-        *(
-            "usage",
-            "description",
-            "parameters",
-            "parametersJsonSchema",
-            "responseJsonSchema",
-            "responseSchema",
-        ),
-    }
+LACKING = frozenset(
+    (
+        *("seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"),
+        *("verbosity", "user", "cache_key", "metadata", unsaid.NAME, unsaid.DETAIL),
+    )
 )
 
 
@@ -75,7 +60,7 @@ def encode_request(request: Request, context: Context) -> Encoded:
     kind = family(context.target.model or request.model)
     blocks = Blocks(context, kind)
     chosen = Options(request, kind, context)
-    chosen.refuse_the_rest()
+    chosen.refuse_several()
     if messages.under_way_without_reasoning(request.messages):
         chosen.cancel_thinking()
     system, turns = messages.write(request.messages, blocks)
@@ -91,16 +76,6 @@ def encode_request(request: Request, context: Context) -> Encoded:
         "outputConfig": chosen.output_config(),
         "serviceTier": chosen.service_tier(),
     }
-    _warn_of_others(request, context)
+    unsaid.warn(request, NAME, "Converse", LACKING, context)
     body = {name: value for name, value in members.items() if value}
     return Encoded(merged(body, own(request.extras)), model_in_path=True)
-
-
-def _warn_of_others(request: Request, context: Context) -> None:
-    """Members of other dialects that have no word in the IR; names with a mark are their codecs' notes."""
-    kept = [request.extras, *(tool.extras for tool in request.tools if not isinstance(tool, OpaqueTool))]
-    for extras in kept:
-        for dialect, members in extras.items():
-            for name in foreign_members({dialect: members}, NAME):
-                if name not in NOISE:
-                    context.warn(f"{name}: of {dialect}, not known to Converse")

@@ -1,10 +1,7 @@
 """What all parts of this codec share: its name, its tables of words, and access to members."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from llm_intercept.wire.ir import NO_EXTRAS, Extras, Finish, Json
 
@@ -40,14 +37,6 @@ EMPTY: Members = {}
 
 def string(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def compact(value: Json) -> str:
-    """JSON text without blanks, keys in their order, numbers as they were."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # numbers beyond 64 bits, half emoji
-        return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def extras(source: Mapping[str, Json], *known: str) -> Extras:

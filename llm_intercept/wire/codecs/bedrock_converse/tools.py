@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from llm_intercept.wire.codecs.bedrock_converse import structured
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, cache_point, tool_name
 from llm_intercept.wire.codecs.bedrock_converse.models import UNKNOWN
 from llm_intercept.wire.codecs.bedrock_converse.parts import cache_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, own, string
+from llm_intercept.wire.families import structured
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Format, Json, OpaqueTool, Request, Tool, ToolChoice
 
@@ -70,14 +70,14 @@ def write_config(
     return {"tools": tools} | ({"toolChoice": choice} if choice else {})
 
 
-def _forced(tools: list[Members], answer: Members, request: Request, blocks: Blocks) -> Members:
+def _forced(tools: list[Members], answer: Tool, request: Request, blocks: Blocks) -> Members:
     """The answer as a call that has to be made; beside other tools, one call of any has to be made."""
     choices = (blocks.family or UNKNOWN).choices
     if request.tool_choice is not None and request.tool_choice.mode == "none":
         tools = []
     if tools or "named" not in choices:
-        return {"tools": [*tools, answer], "toolChoice": {"any": {}}}
-    return {"tools": [answer], "toolChoice": {"tool": {"name": answer["toolSpec"]["name"]}}}
+        return {"tools": [*tools, *_write_tool(answer, blocks)], "toolChoice": {"any": {}}}
+    return {"tools": _write_tool(answer, blocks), "toolChoice": {"tool": {"name": answer.name}}}
 
 
 def _write_tool(tool: Tool | OpaqueTool, blocks: Blocks) -> list[Members]:

@@ -9,10 +9,10 @@ from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.gemini import finish as ends
 from llm_intercept.wire.codecs.gemini import logprobs, reading, writing
 from llm_intercept.wire.codecs.gemini.ids import AnswerIds
-from llm_intercept.wire.codecs.gemini.shapes import NAME, compact, inner, kept, listed, own, proto, without
+from llm_intercept.wire.codecs.gemini.shapes import NAME, inner, kept, listed, own, proto, without
 from llm_intercept.wire.codecs.gemini.signatures import tagged
 from llm_intercept.wire.codecs.gemini.tools import client_name
-from llm_intercept.wire.fields import mapping
+from llm_intercept.wire.fields import compact, mapping
 from llm_intercept.wire.ir import (
     Answer,
     Extras,

@@ -8,6 +8,7 @@ from llm_intercept.wire.codecs.gemini import reasoning
 from llm_intercept.wire.codecs.gemini.schema_back import json_schema
 from llm_intercept.wire.codecs.gemini.shapes import inner, without
 from llm_intercept.wire.codecs.gemini.tools import target_schema
+from llm_intercept.wire.families.structured import described
 from llm_intercept.wire.ir import Format, Json, Request, Sampling, Tool
 
 STOPS = 5  # Gemini takes no more
@@ -123,10 +124,11 @@ def _format(request: Request, native: Mapping[str, Json], context: Context) -> d
         context.warn("response_format: dropped, this model does not take it (together with functions)")
         return {}
     config: dict[str, Any] = {"responseMimeType": _JSON}
-    if form.schema is not None and context.target.json_schema:
-        config["responseJsonSchema"] = form.schema
-    elif form.schema is not None:
-        config["responseSchema"] = target_schema(form.schema, "response_format", context)
+    schema = described(form)
+    if schema is not None and context.target.json_schema:
+        config["responseJsonSchema"] = schema
+    elif schema is not None:
+        config["responseSchema"] = target_schema(schema, "response_format", context)
     return config
 
 

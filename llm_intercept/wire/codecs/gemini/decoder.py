@@ -18,9 +18,9 @@ from llm_intercept.wire.codecs.gemini.answer import (
 )
 from llm_intercept.wire.codecs.gemini.ids import AnswerIds
 from llm_intercept.wire.codecs.gemini.partial import Partial
-from llm_intercept.wire.codecs.gemini.shapes import NAME, compact, kept, listed, own, proto
+from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, listed, own, proto
 from llm_intercept.wire.dialects import MALFORMED
-from llm_intercept.wire.fields import mapping, parse
+from llm_intercept.wire.fields import compact, mapping, parse
 from llm_intercept.wire.ir import (
     Event,
     Failed,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from llm_intercept.wire.codecs.gemini.shapes import NAME, compact, kept, listed, proto, without
+from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, listed, proto, without
 from llm_intercept.wire.codecs.gemini.signatures import untagged
-from llm_intercept.wire.fields import mapping
+from llm_intercept.wire.fields import compact, mapping
 from llm_intercept.wire.ir import NO_EXTRAS, Media, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 
 SIGNS = {NAME: {"signs": "text"}}

@@ -3,32 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.gemini import config, messages, reasoning, tools
 from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, own, proto, without
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.ir import Extras, Json, Request
 
 _KNOWN = frozenset(
     ("model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier")
 )
-_TIERS = frozenset(("flex", "standard", "priority"))
-# Ids, and what only says how the client wants its own answer: nothing of the call is lost without them.
-_NOISE = frozenset(
-    (
-        "metadata",
-        "client_metadata",
-        "include",
-        "store",
-        "stream_options",
-        "safety_identifier",
-        "obfuscation",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "output_config",
-        "keep_alive",
-        "raw",
-        "background",
-    )
+_TIERS = {tier: tier for tier in ("flex", "standard", "priority")}
+_TIERS |= {"default": "standard", "standard_only": "standard", "auto": ""}
+_LACKING = frozenset(
+    ("verbosity", "user", "cache_key", "metadata", *unsaid.PARTS, unsaid.TITLE, unsaid.STRICT)
 )
 
 
@@ -79,21 +66,14 @@ def encode(request: Request, context: Context) -> Encoded:
     }
     body.update((name, value) for name, value in members.items() if value)
     body.update(without(own(request.extras), frozenset(("generationConfig", "toolConfig"))))
-    _report(request, context)
+    unsaid.warn(request, NAME, "Gemini", _LACKING, context)
     return Encoded(body, model_in_path=True)
 
 
 def _tier(request: Request, context: Context) -> str:
-    tier = request.service_tier.lower()
-    if tier and tier not in _TIERS and tier not in ("auto", "default", "standard_only"):
-        context.warn(f"service_tier: {request.service_tier} is not known to Gemini")
-    return request.service_tier if tier in _TIERS else ""
-
-
-def _report(request: Request, context: Context) -> None:
-    """What of the request has no place at Google's."""
-    if request.verbosity is not None:
-        context.warn("verbosity: not known to Gemini")
-    for name in foreign_members(request.extras, NAME):
-        if name not in _NOISE:
-            context.warn(f"{name}: not known to Gemini")
+    asked = request.service_tier
+    if NAME in request.extras and asked.lower() in _TIERS:
+        return asked  # as Gemini's own client writes it
+    if asked and asked.lower() not in _TIERS:
+        context.warn(f"service_tier: {asked} is not known to Gemini")
+    return _TIERS.get(asked.lower(), "")

@@ -20,8 +20,8 @@ from llm_intercept.wire.codecs.gemini.schema_types import (
     inferred,
     single_type,
 )
-from llm_intercept.wire.codecs.gemini.shapes import compact, listed
-from llm_intercept.wire.fields import mapping
+from llm_intercept.wire.codecs.gemini.shapes import listed
+from llm_intercept.wire.fields import compact, mapping
 
 _COPIED = frozenset(
     (

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from llm_intercept.wire.codecs.gemini.shapes import compact, proto
-from llm_intercept.wire.fields import mapping
+from llm_intercept.wire.codecs.gemini.shapes import proto
+from llm_intercept.wire.fields import compact, mapping
 
 # `$alt=json;enum-encoding=int` writes enumerations as numbers.
 _NUMBERED = {1: "string", 2: "number", 3: "integer", 4: "boolean", 5: "array", 6: "object", 7: "null"}

@@ -1,10 +1,7 @@
 """What all modules of this codec share: the name, spellings of members, JSON text."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import Extras, Json
@@ -32,14 +29,6 @@ def listed(value: object) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         return [value]
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def compact(value: object) -> str:
-    """JSON text without blanks, keys in their order. What orjson does not take, the slow way."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"))
 
 
 def without(source: Mapping[str, Json], known: frozenset[str]) -> dict[str, Json]:

@@ -149,7 +149,13 @@ def call_item(part: ToolCall, context: Context, name: str = "") -> Json:
     return {"id": call_id(part.id), "function": inner, **own(part.extras)}
 
 
+def uncached(context: Context) -> None:
+    context.warn("cache_control: Ollama has no cache breakpoints")
+
+
 def _result(part: ToolResult, names: Mapping[str, str], context: Context) -> Json:
+    if part.cache is not None:
+        uncached(context)
     said = _said(part.parts, "tool", context)
     if part.is_error and not said["content"].lower().startswith("error"):
         said["content"] = f"Error: {said['content']}"
@@ -176,7 +182,7 @@ def _said(parts: Iterable[Part], role: str, context: Context) -> Json:
             case Opaque():
                 texts += _opaque(part, context)
         if getattr(part, "cache", None) is not None:
-            context.warn("cache_control: Ollama has no cache breakpoints")
+            uncached(context)
     said: Json = {"content": ("" if role == "assistant" else "\n\n").join(texts)}
     said |= {"thinking": "\n\n".join(thoughts)} if thoughts else {}
     return said | ({"images": images} if images else {})

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.ollama import messages
 from llm_intercept.wire.codecs.ollama.terms import NAME, extras, own, rest, string
+from llm_intercept.wire.families import unsaid
+from llm_intercept.wire.families.structured import described
 from llm_intercept.wire.fields import count, items, mapping, objects
 from llm_intercept.wire.ir import Format, OpaqueTool, Reasoning, Request, Sampling, Tool, ToolChoice
 
@@ -20,8 +22,8 @@ OPTIONS = {
     "frequency_penalty": "frequency_penalty",
 }
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-NOISE = frozenset(
-    ("anthropic_version", "anthropic_beta", "betas", "client_metadata", "include", "store", "stream_options")
+LACKING = frozenset(
+    ("verbosity", "user", "cache_key", "service_tier", "metadata", *unsaid.PARTS, unsaid.STRICT)
 )
 
 
@@ -100,14 +102,14 @@ def encode_request(request: Request, context: Context) -> Encoded:
     if tools := _tools(request, context):
         body["tools"] = tools
     if request.format is not None and request.format.kind != "text":
-        body["format"] = request.format.schema or "json"
+        body["format"] = described(request.format) or "json"
     options = {**kept.pop("options", {}), **_options(request.sampling, context)}
     if options:
         body["options"] = options
     _logprobs(request.sampling, body)
     _think(request, context, body)
     body["stream"] = request.stream
-    _drop(request, context)
+    unsaid.warn(request, NAME, "Ollama", LACKING, context)
     return Encoded(body | kept)
 
 
@@ -174,17 +176,11 @@ def _written(tool: Tool | OpaqueTool, context: Context) -> dict[str, Any] | None
             return dict(tool.raw)
         context.warn(f"tools.{tool.kind}: run by the provider of {tool.dialect}, dropped")
         return None
+    if tool.cache is not None:
+        messages.uncached(context)
     if tool.schema is None:
         context.warn(f"tools.{tool.name}: free text is asked for as the argument `input`")
     free = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
     inner: dict[str, Any] = {"name": tool.name, "description": tool.description}
     inner["parameters"] = free if tool.schema is None else tool.schema
     return {"type": "function", "function": {**inner, **own(tool.extras)}}
-
-
-def _drop(request: Request, context: Context) -> None:
-    wanted: dict[str, Any] = {"verbosity": request.verbosity, "metadata": request.metadata}
-    wanted |= {name: True for name in foreign_members(request.extras, NAME) if name not in NOISE}
-    for name, value in wanted.items():
-        if value:
-            context.warn(f"{name}: not known to Ollama")

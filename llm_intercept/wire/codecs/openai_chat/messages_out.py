@@ -179,6 +179,8 @@ class _Writer:
             written["function_call"] = {"name": first.name, "arguments": first.arguments}
             return
         written["tool_calls"] = [call_item(part, self._context) for part in tool_calls]
+        if any(part.cache is not None for part in tool_calls):
+            self._context.warn("cache_control: chat completions have no cache breakpoints")
         if self._context.target.reasoning == "content":
             written.setdefault(thought.FIELDS[0], "")  # DeepSeek refuses tool turns without the member
 

@@ -124,6 +124,8 @@ def _effort(wanted: Reasoning, context: Context, body: dict[str, Any]) -> None:
         context.warn(
             f"reasoning: a budget of {wanted.budget} tokens is said as effort {body['reasoning_effort']}"
         )
+    elif wanted.enabled or wanted.adaptive:
+        body["reasoning_effort"] = "medium"  # newer models do not reason unless they are told to
 
 
 def _effort_of(budget: int) -> str:

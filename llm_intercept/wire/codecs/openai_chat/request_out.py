@@ -4,15 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.openai_chat import messages_out, reasoning, tools
 from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, members, own
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.ir import Format, Request, Sampling
 from llm_intercept.wire.toolids import fitted
 
 STOPS = 4
-# Members of other dialects that change nothing in the answer.
-NOISE = frozenset(["anthropic_version", "anthropic_beta", "client_metadata", "include", "store", "betas"])
+LACKING = frozenset((unsaid.CITATIONS,))
 TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "on_demand", "performance"))
 SHORT = re.compile(r"[\s\S]{1,64}")  # what OpenAI takes as `user` and `prompt_cache_key`
 LONGEST = 512  # characters of a value in `metadata`
@@ -30,7 +30,7 @@ def encode_request(request: Request, context: Context) -> Encoded:
         body["response_format"] = _form(request.format, NAME in request.extras)
     _asides(request, context, body)
     _stream(request, context, body)
-    _foreign(request, context)
+    unsaid.warn(request, NAME, "OpenAI chat", LACKING, context)
     body |= {name: value for name, value in members(request.extras).items() if name != "stream_options"}
     return Encoded(body)
 
@@ -131,9 +131,3 @@ def _stream(request: Request, context: Context, body: dict[str, Any]) -> None:
     body["stream"] = True
     if "stream_options" not in context.target.rejects:
         body["stream_options"] = {"include_usage": True, **own(request.extras).get("stream_options", {})}
-
-
-def _foreign(request: Request, context: Context) -> None:
-    for name in foreign_members(request.extras, NAME):
-        if name not in NOISE:
-            context.warn(f"{name}: not known to OpenAI chat")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.openai_completions.terms import NAME, members, number, own, rest, string
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fields import count, items, mapping
 from llm_intercept.wire.ir import Message, Request, Sampling, Text, ToolCall, ToolResult
 
@@ -27,7 +28,7 @@ KNOWN = frozenset(
 )
 PLAIN = ("max_tokens", "temperature", "top_p", "top_k", "n", "seed", "presence_penalty", "frequency_penalty")
 STOPS = 4
-NOISE = frozenset(("anthropic_version", "anthropic_beta", "betas", "client_metadata", "include", "store"))
+LACKING = frozenset(("verbosity", "cache_key", "service_tier", "metadata", *unsaid.PARTS, unsaid.CACHE))
 SPEAKERS = {"system": "", "developer": "", "user": "User: ", "assistant": "Assistant: "}
 
 
@@ -159,11 +160,8 @@ def _drop(request: Request, context: Context) -> None:
         "tools": request.tools,
         "reasoning": request.reasoning,
         "response_format": request.format if request.format and request.format.kind != "text" else None,
-        "verbosity": request.verbosity,
-        "metadata": request.metadata,
-        "service_tier": request.service_tier,
     }
-    wanted |= {name: True for name in foreign_members(request.extras, NAME) if name not in NOISE}
     for name, value in wanted.items():
         if value:
             context.warn(f"{name}: not known to text completions")
+    unsaid.warn(request, NAME, "text completions", LACKING, context)

@@ -18,7 +18,6 @@ ENCRYPTED = "reasoning.encrypted_content"
 TIERS = {"standard": "default", "standard_only": "default"}
 OWN_TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"))
 SUMMARIES = frozenset(("auto", "concise", "detailed"))
-UNKNOWN = ("top_k", "seed", "presence_penalty", "frequency_penalty")
 
 
 def decode_sampling(body: Members) -> Sampling:
@@ -43,11 +42,6 @@ def encode_sampling(request: Request, native: bool, context: Context) -> Raw:
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:
         raise Untranslatable("n", f"{TARGET} gives one answer per request")
-    for name in UNKNOWN:
-        if getattr(sampling, name) is not None:
-            context.warn(f"{name}: not known to {TARGET}")
-    if sampling.stop:
-        context.warn(f"stop: not known to {TARGET}")
     raw: Raw = {}
     for name in ("temperature", "top_p", "top_logprobs"):
         value = getattr(sampling, name)

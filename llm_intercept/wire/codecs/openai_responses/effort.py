@@ -49,8 +49,10 @@ def effort_for(asked: Reasoning, context: Context) -> str | None:
 def _wanted(asked: Reasoning) -> str | None:
     if asked.enabled is False:
         return "none"
-    if asked.effort is not None or asked.budget is None:
+    if asked.effort is not None:
         return asked.effort
+    if asked.budget is None:  # newer models do not reason unless they are told to
+        return "medium" if asked.enabled or asked.adaptive else None
     return next((word for most, word in BUDGETS if asked.budget <= most), "high")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from llm_intercept.wire.codec import Context, Encoded, Untranslatable, foreign_members
+from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.openai_responses import controls
 from llm_intercept.wire.codecs.openai_responses.content import note_cache
 from llm_intercept.wire.codecs.openai_responses.items import Turns, string
@@ -17,6 +17,7 @@ from llm_intercept.wire.codecs.openai_responses.tools import (
     encode_tools,
 )
 from llm_intercept.wire.codecs.openai_responses.writing import encode_messages
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Extras, Json, Message, Request, Text
 
@@ -41,8 +42,7 @@ ITEMS_ELSEWHERE = {
     "compaction": "a compacted conversation can be read by the provider that compacted it only",
     "compaction_trigger": "compacting is done by the provider that can read the result",
 }
-# Members of other dialects that change nothing in the answer.
-NOISE = frozenset(("id", "user_id", "object", "stream_options", "store", "anthropic_version"))
+LACKING = frozenset(("top_k", "seed", "presence_penalty", "frequency_penalty", "stop", unsaid.NAME))
 
 
 def check_translatable(body: Mapping[str, Json]) -> None:
@@ -184,9 +184,7 @@ def _kept(request: Request, native: bool, context: Context) -> Raw:
 
 
 def _note_foreign(request: Request, context: Context) -> None:
-    for name in foreign_members(request.extras, NAME):
-        if name not in NOISE:
-            context.warn(f"{name}: not known to {TARGET}")
+    unsaid.warn(request, NAME, TARGET, LACKING, context)
     if any(
         part.cache is not None for m in request.messages[:1] for part in m.parts if isinstance(part, Text)
     ):

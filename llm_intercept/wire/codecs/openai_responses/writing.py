@@ -36,8 +36,6 @@ from llm_intercept.wire.toolids import fitted
 def encode_messages(messages: Iterable[Message], context: Context) -> list[Raw]:
     found: list[Raw] = []
     for message in messages:
-        if message.name:
-            context.warn(f"messages[].name: not known to {TARGET}")
         write = _assistant if message.role == "assistant" else _other
         found.extend(write(message, context))
     return found

@@ -1,4 +1,4 @@
-"""Answers that must be JSON, for models that take no schema for them.
+"""Answers that must be JSON, for models that take no schema for them; and schemas as Claude takes them.
 
 The schema becomes a tool that the model has to call; its input is the answer's text. Nothing has to be
 remembered for the way back: the tool's name begins with a prefix that no other tool has, and the
@@ -8,18 +8,18 @@ because arguments of tools are objects; such a tool has a prefix of its own, and
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from llm_intercept.wire.codecs.anthropic.members import compact
-from llm_intercept.wire.fields import parse_object
-from llm_intercept.wire.ir import Format, Json
+from llm_intercept.wire.fields import compact, parse_object
+from llm_intercept.wire.ir import Format, Json, Tool
 
 PREFIX = "lli_answer_"
 WRAPPED = "lli_value_"
 VALUE = "value"
+WORDS = "Answer with one JSON object and nothing else: no words around it, no code fence."
+TELLING = "Call this tool to give the final answer; its input is the answer."
 _LONGEST = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
-WORDS = "Answer with one JSON object and nothing else: no words around it, no code fence."
+_DEFINITIONS = ("$defs", "definitions")
 
 
 def is_answer(name: str) -> bool:
@@ -30,27 +30,6 @@ def is_wrapped(name: str) -> bool:
     return name.startswith(WRAPPED)
 
 
-def tool(form: Format) -> dict[str, Json]:
-    """The tool whose input is the answer."""
-    schema: Mapping[str, Json] = form.schema or {"type": "object"}
-    is_object = schema.get("type", "object") == "object" and ("properties" in schema or "type" in schema)
-    schema = schema if is_object else _wrapped(schema)
-    name = (PREFIX if is_object else WRAPPED) + (_NOT_IN_NAMES.sub("_", form.name).strip("_") or "json")
-    described = form.description or "The answer."
-    return {
-        "name": name[:_LONGEST],
-        "description": f"{described} Call this tool to give the final answer; its input is the answer.",
-        "input_schema": {"type": "object", **schema},
-    }
-
-
-def _wrapped(schema: Mapping[str, Json]) -> dict[str, Json]:
-    """The schema inside an object's; its definitions stay at the root, where its references look."""
-    definitions = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
-    inner = {name: value for name, value in schema.items() if name not in definitions}
-    return {"type": "object", "properties": {VALUE: inner}, "required": [VALUE], **definitions}
-
-
 def spoken(name: str, arguments: str) -> str:
     """The answer's text, of the input of such a call."""
     if not is_wrapped(name):
@@ -59,17 +38,46 @@ def spoken(name: str, arguments: str) -> str:
     return compact(inside[VALUE]) if VALUE in inside else arguments
 
 
-# What Anthropic's structured outputs refuse (400); it is told to the model in words instead.
+def tool(form: Format) -> Tool:
+    """The tool whose input is the answer."""
+    schema: Mapping[str, Json] = form.schema or {"type": "object"}
+    is_object = schema.get("type", "object") == "object" and ("properties" in schema or "type" in schema)
+    schema = schema if is_object else _wrapped(schema)
+    name = (PREFIX if is_object else WRAPPED) + (_NOT_IN_NAMES.sub("_", form.name).strip("_") or "json")
+    told = f"{form.description or 'The answer.'} {TELLING}"
+    return Tool(name[:_LONGEST], told, {"type": "object", **schema})
+
+
+def _wrapped(schema: Mapping[str, Json]) -> dict[str, Json]:
+    """The schema inside an object's; its definitions stay at the root, where its references look."""
+    definitions = {name: schema[name] for name in _DEFINITIONS if name in schema}
+    inner = {name: value for name, value in schema.items() if name not in definitions}
+    return {"type": "object", "properties": {VALUE: inner}, "required": [VALUE], **definitions}
+
+
+def asked(form: Format) -> str:
+    """The schema in words, where nothing can be forced."""
+    return f"{WORDS} It follows this JSON schema:\n{compact(form.schema or {})}"
+
+
+def described(form: Format) -> Mapping[str, Json] | None:
+    """The schema with the description of the whole, for dialects that have no other place for it."""
+    if form.schema and form.description:
+        return {"description": form.description, **form.schema}
+    return form.schema
+
+
+# What Claude's structured outputs refuse (400); it is told to the model in words instead.
 _NOT_TAKEN = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
 )
-_NAMED = ("properties", "$defs", "definitions")
-_LISTS = ("anyOf", "oneOf", "allOf")
+_NAMED = ("properties", *_DEFINITIONS)
+_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
-def closed(schema: Any) -> Any:
-    """A schema as structured outputs take it: objects closed, limits in words, `oneOf` as `anyOf`."""
+def closed(schema: Json) -> Json:
+    """Objects closed against members that they do not name, limits in words, `oneOf` as `anyOf`."""
     if not isinstance(schema, dict):
         return schema
     said = {name: schema[name] for name in _NOT_TAKEN if name in schema}
@@ -88,7 +96,7 @@ def _renamed(name: str) -> str:
     return "anyOf" if name == "oneOf" else name
 
 
-def _inner(name: str, value: Any) -> Any:
+def _inner(name: str, value: Json) -> Json:
     if name in _NAMED and isinstance(value, dict):
         return {key: closed(inner) for key, inner in value.items()}
     if name in _LISTS and isinstance(value, list):
