@@ -190,7 +190,7 @@ def _parts() -> Iterator[Saying]:
         yield _turn(f"{title} in a result", "user", RESULT, inside, *kinds)
     yield _turn("media.detail", "user", IMAGE, replace(IMAGE, detail="low"), "detail", "image")
     pdf = MEDIA["document data"]
-    yield _turn("media.name", "user", pdf, replace(pdf, name="a.pdf"), "name", "document")
+    yield _turn("media.name", "user", pdf, replace(pdf, name="a.pdf"), "name", "document", "media:")
     text, cited = Text("a"), Text("a", (CITATION,), extras={ELSEWHERE: {}})
     yield _turn("text.citations", "assistant", text, cited, "citation", "text completions")
     marked: dict[str, tuple[ir.Role, Any]] = {
