@@ -70,16 +70,20 @@ STATUS_OF: dict[RefusalKind, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is not served: `kind` selects status and error type, `code` is for machines and stable."""
+    """Why a call is not served: `kind` selects status and error type, `code` is for machines and stable.
+
+    `exactly` is the status of a simulated failure, for which the kind only has the words.
+    """
 
     kind: RefusalKind
     code: str
     message: str
     retry_after: float | None = None
+    exactly: int | None = None
 
     @property
     def status(self) -> int:
-        return STATUS_OF[self.kind]
+        return self.exactly or STATUS_OF[self.kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import StoreError
 from llm_intercept.exchange import Principal
+from llm_intercept.policy.failures import Failures
 from llm_intercept.policy.routing import Route
 from llm_intercept.policy.tokens import (
     Expired,
@@ -31,6 +32,7 @@ from llm_intercept.policy.tokens import (
 from llm_intercept.store.breakers import BreakerResets, ResetKey
 from llm_intercept.store.credentials import Credentials, SealedCredential, StoredCredential
 from llm_intercept.store.database import Database
+from llm_intercept.store.failures import FailureSettings
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
 from llm_intercept.store.routes import Routes
@@ -81,12 +83,14 @@ class Control:
         self._opened: dict[tuple[str, str], StoredCredential] = {}
         self._keys: dict[str, tuple[StoredCredential, ...]] = {}
         self._projects: dict[str, Project] = {}
+        self.failing: Mapping[tuple[str, str], Failures] = {}
         try:
             self._check_key()
             self.projects = Projects(self._database)
             self.tokens = Tokens(self._database, self.projects)
             self.credentials = Credentials(self._database)
             self.sessions = Sessions(self._database)
+            self.failures = FailureSettings(self._database)
             self.routes = Routes(self._database)
             self.breakers = BreakerResets(self._database)
             self.refresh()
@@ -176,6 +180,7 @@ class Control:
             self._opened, self._keys = {}, {}
             self.routing = self.routes.active()
             self.resets = self.breakers.asked()
+            self.failing = self.failures.active()
         finally:
             self._connection.execute("COMMIT")
 

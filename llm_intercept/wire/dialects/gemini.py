@@ -27,6 +27,8 @@ STATUS_WORDS: dict[RefusalKind, str] = {
     "upstream": "UNAVAILABLE",
     "unavailable": "UNAVAILABLE",
 }
+# Words of statuses that no refusal of ours has.
+OTHER_WORDS = {409: "ALREADY_EXISTS", 499: "CANCELLED", 501: "UNIMPLEMENTED"}
 FINISH_WORDS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 RPC = "type.googleapis.com/google.rpc."
 
@@ -42,7 +44,7 @@ def refusal(refusal: Refusal, request_id: str) -> Reply:
     error = {
         "code": refusal.status,
         "message": refusal.message,
-        "status": STATUS_WORDS[refusal.kind],
+        "status": OTHER_WORDS.get(refusal.status, STATUS_WORDS[refusal.kind]),
         "details": details,
     }
     return json_reply(refusal, request_id, {"error": error})

@@ -32,7 +32,8 @@ def refuse(refusal: Refusal, request_id: str) -> Reply:
     exception = EXCEPTIONS[refusal.kind]
     body = {"message": refusal.message, "__type": exception, "reason": refusal.code}
     headers = (("x-amzn-ErrorType", exception), ("x-amzn-RequestId", request_id))
-    return json_reply(refusal, request_id, body, *headers, status=STATUSES.get(refusal.kind))
+    status = refusal.exactly or STATUSES.get(refusal.kind)
+    return json_reply(refusal, request_id, body, *headers, status=status)
 
 
 def read_error(status: int, body: bytes) -> tuple[str, str]:
