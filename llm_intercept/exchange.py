@@ -10,6 +10,7 @@ from llm_intercept.errors import Refusal
 from llm_intercept.store.rows import AttemptRow
 
 if TYPE_CHECKING:
+    from llm_intercept.policy.failures import Decision
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
     from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
@@ -80,6 +81,7 @@ class Exchange:
     listener: str = ""  # the named listener it came by
     route: str = ""  # the route that chose its targets
     failure: str = ""  # what was simulated
+    fate: "Decision | None" = None  # what is to be simulated
     client: str = ""
     session_id: str = ""
     dialect: str = ""

@@ -14,6 +14,7 @@ from llm_intercept.dispatch import Dispatch
 from llm_intercept.entry import Entry
 from llm_intercept.errors import Refusal, Reply
 from llm_intercept.exchange import Exchange
+from llm_intercept.failing import Failing
 from llm_intercept.home import Home
 from llm_intercept.identifiers import RowIds, new_request_id
 from llm_intercept.ledger import Ledger, captured, intent, outline
@@ -57,6 +58,7 @@ class Gateway:
     entry: Entry
     access: Access
     dispatch: Dispatch
+    failing: Failing
     metrics: Metrics
     linting: Linting
 
@@ -82,6 +84,7 @@ class Gateway:
         self._local = Local(self.settings.sim, self.home.path)
         self.entry = Entry(self.registry, self.settings.limits, self.new_id)
         self.access = Access(self._control, self.settings.auth == "required", time.time)
+        self.failing = Failing(self._control, time.monotonic)
         self.dispatch = Dispatch(
             self.registry, self._control, self._local.address, self.settings.usage.inject, time.time
         )
