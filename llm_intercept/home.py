@@ -11,7 +11,7 @@ from pathlib import Path
 from llm_intercept.errors import ConfigError
 from llm_intercept.resources import checkout
 from llm_intercept.store.migrate import migrate
-from llm_intercept.store.schema import BODIES, CONTROL, USAGE
+from llm_intercept.store.schema import BODIES, CONTROL, LIMITS, USAGE
 from llm_intercept.vault import create_key_file
 
 HOME_VARIABLE = "LLM_INTERCEPT_HOME"
@@ -50,6 +50,14 @@ class Home:
         return self.path / "cache.db"
 
     @property
+    def limits_db(self) -> Path:
+        return self.path / "limits.db"
+
+    @property
+    def leases(self) -> Path:
+        return self.path / "leases"
+
+    @property
     def certs(self) -> Path:
         return self.certs_override or self.path / "certs"
 
@@ -72,7 +80,7 @@ class Home:
     def ensure(self) -> None:
         """Creates what is missing and migrates the databases; safe to call from several processes at once."""
         try:
-            for folder in (self.path, self.logs, self.journal):
+            for folder in (self.path, self.logs, self.journal, self.leases):
                 _private_folder(folder)
             create_key_file(self.secret_key)
         except OSError as error:
@@ -83,6 +91,7 @@ class Home:
         migrate(self.usage_db, USAGE)
         migrate(self.control_db, CONTROL)
         migrate(self.bodies_db, BODIES)
+        migrate(self.limits_db, LIMITS)
 
 
 def _private_folder(folder: Path) -> None:

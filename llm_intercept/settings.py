@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -56,6 +56,12 @@ class LimitsSettings(Section):
     )
     stream_over_bytes: int = Field(
         8_000_000, description="bodies of files and audio over this size stream through unseen", ge=1
+    )
+    unpriced_ceiling: Decimal | None = Field(
+        None,
+        description="USD per million tokens for models without a price, where a limit on cost applies; "
+        "unset: such calls are refused",
+        ge=0,
     )
 
 
@@ -243,6 +249,18 @@ class ModelsSettings(ModelRules):
     projects: dict[str, ModelRules] = Field(default_factory=dict, description="The same for one project.")
 
 
+class WebhookSettings(Section):
+    """Where events are sent, such as a limit that is nearly used up."""
+
+    url: str = Field(description="an http(s) address that takes a POST", pattern=r"^https?://[^\s]+$")
+    secret: SecretStr = Field(
+        SecretStr(""), description="signs what is sent (HMAC-SHA256, the headers of Standard Webhooks)"
+    )
+    events: list[str] = Field(
+        default_factory=list, description="only these, such as `limit.threshold`; empty: all"
+    )
+
+
 class CorsSettings(Section):
     """Web pages that may call this proxy's base URLs."""
 
@@ -296,4 +314,5 @@ class Settings(Section):
     sim: SimSettings = Field(default_factory=SimSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     prices: list[PriceOverride] = Field(default_factory=list)
+    webhooks: list[WebhookSettings] = Field(default_factory=list)
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)

@@ -39,6 +39,8 @@ def test_everything_is_created_and_private(tmp_path: Path) -> None:
         "usage.db": 0o600,
         "control.db": 0o600,
         "bodies.db": 0o600,
+        "limits.db": 0o600,
+        "leases": 0o700,
     }
 
 

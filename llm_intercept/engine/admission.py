@@ -1,0 +1,345 @@
+"""Limits that hold: what a call may take at most is reserved before it is made, and settled after it.
+
+All limits that apply are checked first and reserved together, in one transaction of `limits.db`; a refused
+call counts against nothing. A reservation ends exactly once, however its call ends: by `settle` or `release`
+here, by `sweep` if the process died. Settling is handed over (`_pending`) and done with the next
+reservation of this process, so that it has room at once, or by a thread a moment later, for the others.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_intercept.engine.thresholds import Thresholds
+from llm_intercept.errors import StoreError
+from llm_intercept.policy.limit_texts import Standing
+from llm_intercept.policy.limits import Applied, Limit, LimitBook
+from llm_intercept.policy.windows import SECONDS, SLICES, span
+from llm_intercept.policy.worst_case import Worst
+from llm_intercept.store.reservations import (
+    Busy,
+    Changes,
+    Counters,
+    Hold,
+    Lease,
+    checkpoint,
+    forget,
+    is_dead,
+    only_one,
+)
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.02  # on the event loop
+LONG_PATIENCE_S = 10.0
+_GATHER_S = 0.005
+_HOUSEKEEPING_S = 15.0
+_CHECKPOINT_EVERY = 1000  # transactions
+
+type Figures = Callable[[Sequence[str]], Mapping[str, "Actual"]]
+"""What calls (by request id) really took, as far as the books know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What a call really took; `cost` in nano-USD."""
+
+    requests: int = 0
+    tokens: int = 0
+    cost: int = 0
+
+    def of(self, measure: str) -> int:
+        return 0 if measure == "concurrency" else int(getattr(self, measure))
+
+
+NOTHING = Actual()
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """What is held for one call: `slot` while it runs, `amounts` until it is known what it took."""
+
+    call: str
+    applied: tuple[Applied, ...]
+    slot: int
+    amounts: int
+    standings: tuple[Standing, ...]
+
+
+type _Settlement = tuple[int, Actual]
+type _Charge = tuple[Sequence[Applied], Actual]
+
+
+class Admission:
+    """`now` is Unix seconds. `reserve` on the event loop or in a thread, everything else from anywhere."""
+
+    def __init__(
+        self, path: Path, leases: Path, thresholds: Thresholds, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self.book = LimitBook()
+        self._path = path
+        self._leases = leases
+        self._now = now
+        self._thresholds = thresholds
+        self.counters = Counters(path)
+        self._spans: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._pending: deque[_Settlement | _Charge] = deque()
+        self._since_checkpoint = 0
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self.owner = secrets.token_hex(8)
+        with only_one(leases, wait=True):
+            self._lease = Lease(leases, self.owner)
+            with self.counters.changing(LONG_PATIENCE_S) as changes:
+                changes.add_owner(self.owner, int(now() * 1e6))
+
+    def reserve(
+        self, call: str, applied: Sequence[Applied], worst: Worst | None, *, patience: float = PATIENCE_S
+    ) -> Reservation | Standing:
+        """Everything that is asked for, or nothing and the limit that stands against it. May raise Busy."""
+        now = self._now()
+        keys = [each.key for each in applied]
+        needs = [_need(each.limit, worst) for each in applied]
+
+        def admit(changes: Changes) -> Reservation | Standing:
+            refused = _refused(changes, applied, keys, needs, now)
+            if refused is not None:
+                return refused
+            return self._hold(changes, call, applied, keys, needs, now)
+
+        found = self._transact(admit, patience)
+        if isinstance(found, Standing):
+            self._thresholds.refused(found, now)
+        return found
+
+    def free(self, reservation: Reservation) -> None:
+        """The call has ended: another one may begin. What it took may be settled later."""
+        if reservation.slot:
+            self._hand_over((reservation.slot, NOTHING))
+            reservation.slot = 0
+
+    def settle(self, reservation: Reservation, actual: Actual) -> None:
+        """Ends it with what the call really took; only the first time counts."""
+        self.free(reservation)
+        if reservation.amounts:
+            self._hand_over((reservation.amounts, actual))
+            reservation.amounts = 0
+
+    def release(self, reservation: Reservation) -> None:
+        """Ends it as if the call had never been."""
+        self.settle(reservation, NOTHING)
+
+    def charge(self, applied: Sequence[Applied], actual: Actual) -> None:
+        """Counts what nothing was reserved for."""
+        if applied:
+            self._hand_over((applied, actual))
+
+    def flush(self, patience: float = LONG_PATIENCE_S) -> None:
+        """Writes what has been handed over."""
+        if self._pending:
+            self._transact(lambda changes: None, patience)
+
+    def sweep(self, figures: Figures, *, wait: bool, first: Callable[[], object] = lambda: None) -> int:
+        """Settles what processes held that have died; how many reservations that were.
+
+        No two processes sweep at the same time. `first` is done before anything is settled: reading
+        journals back, so that `figures` knows what is in them.
+        """
+        with only_one(self._leases, wait=wait) as alone:
+            dead = self._dead() if alone else []
+            if dead or (alone and wait):
+                first()
+            return sum(self._bury(owner, figures) for owner in dead)
+
+    def prune(self, known: Callable[[], Collection[str]]) -> None:
+        """Deletes counters that count nothing any more, or whose limit is gone."""
+        after, more = "", True
+        while more:
+            with self.counters.changing(LONG_PATIENCE_S) as changes:
+                # Inside: a limit that is new to us must not lose what others have counted on it.
+                after = changes.prune(known(), self._now(), after)
+            more = bool(after)
+
+    def keep_house(self, work: Callable[[], object]) -> None:
+        """Starts the thread; `work` is done in it every now and then."""
+        self._thread = threading.Thread(target=self._run, args=(work,), name="limits", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Settles what is known; what is still open is left to be swept by the next process."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(LONG_PATIENCE_S)
+        try:
+            self.flush()
+            if not any(held.owner == self.owner for held in self.counters.open_reservations()):
+                with self.counters.changing(LONG_PATIENCE_S) as changes:
+                    changes.drop_owner(self.owner)
+        except (Busy, StoreError) as error:
+            log.warning("limits.db could not be brought up to date: %s", error)
+        self._lease.end()
+        self.counters.close()
+
+    def _hand_over(self, job: _Settlement | _Charge) -> None:
+        self._pending.append(job)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _transact[T](self, act: Callable[[Changes], T], patience: float) -> T:
+        """What was handed over first, then `act`, in one transaction."""
+        taken: list[_Settlement | _Charge] = []
+        try:
+            with self.counters.changing(patience) as changes:
+                self._thresholds.noticed()  # of a transaction that was undone
+                while self._pending:
+                    taken.append(self._pending.popleft())
+                    self._end(changes, taken[-1])
+                found = act(changes)
+                noticed = self._thresholds.noticed()
+        except BaseException:
+            self._pending.extendleft(reversed(taken))
+            raise
+        self._since_checkpoint += 1
+        self._thresholds.tell(noticed)
+        return found
+
+    def _end(self, changes: Changes, job: _Settlement | _Charge) -> None:
+        subject, actual = job
+        if isinstance(subject, int):
+            self._settle(changes, subject, actual)
+        else:
+            self._add(changes, subject, actual)
+
+    def _settle(self, changes: Changes, reservation: int, actual: Actual) -> None:
+        holds = changes.take(reservation)
+        if not holds:
+            return
+        counters = changes.counters([key for key, *_ in holds])
+        for key, start, measure, amount in holds:
+            counters[key].settle(start, amount, actual.of(measure))
+            changes.changed(key)
+            self._watch(changes, key)
+
+    def _add(self, changes: Changes, applied: Sequence[Applied], actual: Actual) -> None:
+        now = self._now()
+        counters = changes.counters([each.key for each in applied])
+        for each in applied:
+            if amount := actual.of(each.limit.measure):
+                counters[each.key].expire(now)
+                counters[each.key].add(*self._span(each.limit, now), amount)
+                changes.changed(each.key)
+                self._watch(changes, each.key)
+
+    def _hold(
+        self,
+        changes: Changes,
+        call: str,
+        applied: Sequence[Applied],
+        keys: list[str],
+        needs: list[int],
+        now: float,
+    ) -> Reservation:
+        counters = changes.counters(keys)
+        slots: list[Hold] = []
+        amounts: list[Hold] = []
+        standings = []
+        for each, key, need in zip(applied, keys, needs, strict=True):
+            start, end = self._span(each.limit, now)
+            counter = counters[key]
+            counter.hold(start, end, need)
+            changes.changed(key)
+            self._watch(changes, key)
+            (slots if each.limit.measure == "concurrency" else amounts).append(
+                (key, start, each.limit.measure, need)
+            )
+            standings.append(Standing(each, counter.taken, need, counter.cells[-1][1]))
+        return Reservation(
+            call,
+            tuple(applied),
+            self._open(changes, call, slots, now),
+            self._open(changes, call, amounts, now),
+            tuple(standings),
+        )
+
+    def _open(self, changes: Changes, call: str, holds: list[Hold], now: float) -> int:
+        return changes.open(self.owner, call, holds, int(now * 1e6)) if holds else 0
+
+    def _watch(self, changes: Changes, key: str) -> None:
+        stored = self.book.by_id.get(key.partition(":")[0])
+        if stored is not None:
+            self._thresholds.watch(stored, key, changes.counters((key,))[key], self._now())
+
+    def _span(self, limit: Limit, now: float) -> tuple[int, int]:
+        """Remembered for as long as it is the same: calendars are slow."""
+        key = (limit.per, limit.timezone)
+        start, end, until = self._spans.get(key, (0, 0, 0))
+        if not start <= now < until:
+            start, end = span(limit.per, limit.timezone, now)
+            until = start + SECONDS[limit.per] // SLICES if limit.per in SECONDS else end
+            self._spans[key] = (start, end, until)
+        return start, end
+
+    def _dead(self) -> list[str]:
+        owners = [owner for owner in self.counters.owners() if owner != self.owner]
+        return [owner for owner in owners if is_dead(self._leases, owner)]
+
+    def _bury(self, owner: str, figures: Figures) -> int:
+        held = [each for each in self.counters.open_reservations() if each.owner == owner]
+        known = figures([each.call for each in held]) if held else {}
+
+        def end(changes: Changes) -> None:
+            for each in held:
+                self._settle(changes, each.id, known.get(each.call, NOTHING))
+            changes.drop_owner(owner)
+
+        self._transact(end, LONG_PATIENCE_S)
+        forget(self._leases, owner)
+        if held:
+            log.warning("ended %d reservations of a proxy that was killed", len(held))
+        return len(held)
+
+    def _run(self, work: Callable[[], object]) -> None:
+        due = time.monotonic() + _HOUSEKEEPING_S
+        while not self._stopping.is_set():
+            self._wake.wait(_HOUSEKEEPING_S)
+            self._wake.clear()
+            self._stopping.wait(_GATHER_S)
+            try:
+                self.flush()
+                if self._since_checkpoint >= _CHECKPOINT_EVERY:
+                    self._since_checkpoint = 0
+                    checkpoint(self._path)
+                if time.monotonic() >= due:
+                    due = time.monotonic() + _HOUSEKEEPING_S
+                    work()
+            except (Busy, StoreError, OSError) as error:
+                log.warning("limits.db could not be brought up to date: %s; trying again", error)
+
+
+def _need(limit: Limit, worst: Worst | None) -> int:
+    if limit.measure == "tokens":
+        return worst.tokens if worst else 0
+    if limit.measure == "cost":
+        return (worst.nanos or 0) if worst else 0
+    return 1
+
+
+def _refused(
+    changes: Changes, applied: Sequence[Applied], keys: list[str], needs: list[int], now: float
+) -> Standing | None:
+    """Of the limits that have no room the one that will have none for longest."""
+    counters = changes.counters(keys)
+    full: list[Standing] = []
+    for each, key, need in zip(applied, keys, needs, strict=True):
+        counter = counters[key]
+        counter.expire(now)
+        taken = counter.taken
+        if taken + need > each.limit.amount and not each.limit.soft:
+            full.append(Standing(each, taken, need, counter.fits_at(need, each.limit.amount, now)))
+    return max(full, key=lambda s: (s.resets is None, s.resets or 0), default=None)
