@@ -1,18 +1,23 @@
 """Prometheus metrics of the proxy: bounded label sets, cached children, rendered off the event loop."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
-from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
+from llm_intercept.engine.health import Snapshot
+from llm_intercept.store.rows import ERROR_OUTCOMES, AttemptRow, RequestRow
 
 # A client chooses model names, so they are a label only up to this many; the rest is one series.
 MODELS = 200
 OTHER = "other"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 OWN_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1)
+BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
 TOKEN_KINDS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
@@ -30,13 +35,51 @@ class _Cached:
         return child
 
 
+class _Troubles(Collector):
+    """Breakers and cool-downs, asked for when rendered; those that are over are shown with 0."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+        self._breakers: dict[tuple[str, ...], int] = {}
+        self._keys: dict[tuple[str, ...], int] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        found = self._snapshot()
+        states = {tuple(target): BREAKER_STATES[state] for target, state in found.breakers}
+        self._breakers = _with_earlier(self._breakers, states)
+        self._keys = _with_earlier(self._keys, dict.fromkeys(found.cooling, 1))
+        target = ("provider", "credential", "model")
+        yield _family("llm_breaker_state", "0: closed, 1: half-open, 2: open", target, self._breakers)
+        yield _family("llm_key_cooling", "1: left alone for a while", target[:2], self._keys)
+
+
+def _with_earlier(
+    earlier: dict[tuple[str, ...], int], now: dict[tuple[str, ...], int]
+) -> dict[tuple[str, ...], int]:
+    """Bounded: clients choose the names of models."""
+    return dict([*now.items(), *((labels, 0) for labels in earlier if labels not in now)][:MODELS])
+
+
+def _family(
+    name: str, text: str, labels: tuple[str, ...], values: dict[tuple[str, ...], int]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for of, value in values.items():
+        family.add_metric(of, value)
+    return family
+
+
 class Metrics:
     """Counts finished rows. `observe` is called from the writer's thread, `render` from any thread."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(
-        self, in_flight: Callable[[], int], depth: Callable[[], int], lag: Callable[[], float]
+        self,
+        in_flight: Callable[[], int],
+        depth: Callable[[], int],
+        lag: Callable[[], float],
+        snapshot: Callable[[], Snapshot] | None = None,
     ) -> None:
         self._registry = registry = CollectorRegistry()
         self._models: set[tuple[str, str]] = set()
@@ -60,6 +103,12 @@ class Metrics:
                 registry=registry,
             )
         )
+        self._tries = _Cached(
+            Counter("llm_attempts_total", "Upstream tries", ("provider", "outcome"), registry=registry)
+        )
+        self._failovers = Counter(
+            "llm_failovers_total", "Tries that went elsewhere than the one before", registry=registry
+        )
         self._duration = _Cached(
             Histogram("llm_duration_seconds", "Whole call", ("provider",), buckets=SECONDS, registry=registry)
         )
@@ -78,6 +127,8 @@ class Metrics:
         self._gauge("llm_in_flight", "Exchanges under way", in_flight)
         self._gauge("llm_writer_queue", "Rows waiting for the database", depth)
         self._gauge("llm_writer_lag_seconds", "Age of the oldest waiting row", lag)
+        if snapshot is not None:
+            registry.register(_Troubles(snapshot))
 
     def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(value)
@@ -100,12 +151,20 @@ class Metrics:
             self._unpriced[who].inc()
         for violation in row.violations:
             self._violations[(violation.dialect, violation.side)].inc()
+        self._count_tries(row.tries)
         if row.duration_ms is not None:
             self._duration[(row.provider,)].observe(row.duration_ms / 1000)
         if row.ttft_ms is not None:
             self._ttft[(row.provider,)].observe(row.ttft_ms / 1000)
         if row.overhead_ms is not None:
             self._own.observe(row.overhead_ms / 1000)
+
+    def _count_tries(self, tries: Sequence[AttemptRow]) -> None:
+        for attempt in tries:
+            self._tries[attempt.provider, attempt.outcome].inc()
+        for before, after in pairwise(tries):
+            if _target(before) != _target(after):
+                self._failovers.inc()
 
     def _model(self, row: RequestRow) -> str:
         """The model's own label only for calls that were served: a refused caller cannot mint series."""
@@ -119,3 +178,7 @@ class Metrics:
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
+
+
+def _target(attempt: AttemptRow) -> tuple[str, str, str]:
+    return attempt.provider, attempt.credential, attempt.model

@@ -211,20 +211,25 @@ class Health:
             cooling = sorted(place for place, until in self._cooling.items() if until > now)
             return Snapshot(tuple(self._open.items()), tuple(cooling))
 
-    def reset(self, provider: str = "", credential: str = "", model: str = "") -> int:
-        """Closes breakers and ends cool-downs; "" stands for all. How many there were."""
-        wanted = (provider, credential, model)
+    def reset(
+        self, provider: str = "", credential: str = "", model: str = "", *, before: float | None = None
+    ) -> int:
+        """Closes breakers and ends cool-downs; "" stands for all. How many there were.
+
+        `before` (Unix seconds): only what has not changed since.
+        """
+        wanted, now = (provider, credential, model), self._now()
+        limit = float("inf") if before is None else before
         found = [t for t in self._open if all(w in ("", is_) for w, is_ in zip(wanted, t, strict=True))]
-        now = self._now()
+        found = [t for t in found if self._targets[t].breaker.changed <= limit]
         for target in found:
             self._set(target, self._targets[target], CLOSED, now)
-        count = len(found)
-        for key in self._keys.values():
-            if provider in ("", key.place[0]) and credential in ("", key.place[1]):
-                cleared = key.clear(model)
-                count += len(cleared)
-                self._tell(key, *cleared)
-        return count
+        keys = [k for k in self._keys.values() if provider in ("", k.place[0]) and k.seen <= limit]
+        cleared = {k: k.clear(model) for k in keys if credential in ("", k.place[1])}
+        for key, models in cleared.items():
+            if models:
+                self._tell(key, *models)
+        return len(found) + sum(map(len, cleared.values()))
 
     def _known(self, target: TargetKey) -> _Target:
         return self._targets.get(target) or self._add(target)
