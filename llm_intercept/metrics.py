@@ -84,43 +84,23 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._models: set[tuple[str, str]] = set()
         who = ("provider", "model")
-        self._requests = _Cached(
-            Counter("llm_requests_total", "Exchanges", (*who, "outcome"), registry=registry)
+        self._requests = self._counter("llm_requests_total", "Exchanges", *who, "outcome")
+        self._errors = self._counter("llm_errors_total", "Exchanges that failed", *who, "outcome")
+        self._tokens = self._counter("llm_tokens_total", "Tokens", *who, "kind")
+        self._cost = self._counter("llm_cost_usd_total", "Cost in US dollars", *who)
+        self._unpriced = self._counter("llm_unpriced_total", "Metered calls without a known price", *who)
+        self._violations = self._counter(
+            "llm_protocol_violations_total",
+            "Ways in which checked streams were not as documented",
+            "dialect",
+            "side",
         )
-        self._errors = _Cached(
-            Counter("llm_errors_total", "Exchanges that failed", (*who, "outcome"), registry=registry)
-        )
-        self._tokens = _Cached(Counter("llm_tokens_total", "Tokens", (*who, "kind"), registry=registry))
-        self._cost = _Cached(Counter("llm_cost_usd_total", "Cost in US dollars", who, registry=registry))
-        self._unpriced = _Cached(
-            Counter("llm_unpriced_total", "Metered calls without a known price", who, registry=registry)
-        )
-        self._violations = _Cached(
-            Counter(
-                "llm_protocol_violations_total",
-                "Ways in which checked streams were not as documented",
-                ("dialect", "side"),
-                registry=registry,
-            )
-        )
-        self._tries = _Cached(
-            Counter("llm_attempts_total", "Upstream tries", ("provider", "outcome"), registry=registry)
-        )
+        self._tries = self._counter("llm_attempts_total", "Upstream tries", "provider", "outcome")
         self._failovers = Counter(
             "llm_failovers_total", "Tries that went elsewhere than the one before", registry=registry
         )
-        self._duration = _Cached(
-            Histogram("llm_duration_seconds", "Whole call", ("provider",), buckets=SECONDS, registry=registry)
-        )
-        self._ttft = _Cached(
-            Histogram(
-                "llm_time_to_first_token_seconds",
-                "To the first content token",
-                ("provider",),
-                buckets=SECONDS,
-                registry=registry,
-            )
-        )
+        self._duration = self._histogram("llm_duration_seconds", "Whole call")
+        self._ttft = self._histogram("llm_time_to_first_token_seconds", "To the first content token")
         self._own = Histogram(
             "llm_proxy_overhead_seconds", "Our own share of a call", buckets=OWN_SECONDS, registry=registry
         )
@@ -132,6 +112,12 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(value)
+
+    def _counter(self, name: str, text: str, *labels: str) -> _Cached:
+        return _Cached(Counter(name, text, labels, registry=self._registry))
+
+    def _histogram(self, name: str, text: str) -> _Cached:
+        return _Cached(Histogram(name, text, ("provider",), buckets=SECONDS, registry=self._registry))
 
     def observe(self, rows: Iterable[RequestRow]) -> None:
         for row in rows:
