@@ -1,4 +1,4 @@
-"""What a request says that a target's dialect has no place for: every codec warns of it in the same words.
+"""What a request or an answer says and its reader's dialect has no place for: warned of in the same words.
 
 A codec names what its dialect lacks; what only one dialect's clients can say is lacking in all others.
 """
@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator
 
 from llm_intercept.wire.codec import Context, foreign_members
 from llm_intercept.wire.ir import Extras, Media, Message, Part, Request, Text, Tool, ToolCall, ToolResult
+from llm_intercept.wire.usage import Usage
 
 _SHOWN = {"cache_key": "prompt_cache_key"}
 """The IR's words that clients know by another name."""
 _OF_REQUEST = ("verbosity", "user", "cache_key", "service_tier", "metadata")
+_COUNTERS = ("cache_read", "cache_write", "cache_write_1h", "reasoning", "web_searches", "service_tier")
 _OF_SAMPLING = ("top_k", "seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "stop")
 NAME, CITATIONS, DETAIL, TITLE = "name", "citations", "detail", "title"
 STRICT, CACHE = "strict", "cache"
@@ -95,3 +97,23 @@ def _members(extras: Extras, dialect: str, known: dict[str, Collection[str]]) ->
     for origin, members in extras.items():
         if origin != dialect:
             yield from (name for name in known.get(origin, ()) if members.get(name))
+
+
+_TIERS = ("auto", "default", "standard", "on_demand")  # what everybody gets who asks for nothing
+STOPPED, WEB, TIER, WRITTEN_1H = "stop_sequence", "web_searches", "service_tier", "cache_write_1h"
+
+
+def ended(usage: Usage, stop_sequence: str, lacking: Collection[str], target: str, context: Context) -> None:
+    """Warns of what the end of an answer says and `target`'s clients have no place for."""
+    if stop_sequence and STOPPED in lacking:
+        context.warn(f"stop_sequence: not known to {target}")
+    for name in _COUNTERS:
+        value = getattr(usage, name)
+        if value and name in lacking and value not in _TIERS:
+            context.warn(f"usage.{name}: not known to {target}")
+
+
+def signed(signature: str, origin: str, target: str, context: Context) -> None:
+    """Warns of a signature that `target`'s clients cannot carry to the next turn."""
+    if signature:
+        context.warn(f"signature: of {origin or 'the model'}, {target} has no place for it")

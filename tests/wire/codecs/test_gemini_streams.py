@@ -362,6 +362,20 @@ def test_the_sdk_s_chat_keeps_the_turn():
     assert called == ["f", "g"]
 
 
+def test_a_late_start_does_not_change_the_id():
+    ids = itertools.count()
+    encoder = gemini.encoder(Context(now=1.0, mint=lambda size: str(next(ids))))
+    late = [
+        PartStarted(0, Text("")),
+        PartDelta(0, "a"),
+        Started("other", "m", usage=Usage(7)),
+        PartDelta(0, "b"),
+    ]
+    frames = [frame for event in late for frame in encoder.feed(event)]
+    frames += encoder.feed(Finished("stop", Usage(7, 2)))
+    assert len({orjson.loads(data)["responseId"] for _, data in frames}) == 1
+
+
 def test_text_streams_while_it_is_its_turn():
     encoder = gemini.encoder(Context())
     list(encoder.feed(PartStarted(0, Text(""))))

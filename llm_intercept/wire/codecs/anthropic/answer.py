@@ -91,7 +91,7 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
     content = AnswerBlocks(context).written(answer.parts)
     called = any(block["type"] == "tool_use" for block in content)
     if answer.logprobs:
-        context.warn("logprobs: not known to Anthropic's clients; left out")
+        unscored(context)
     return {
         "id": message_id(answer.id, context),
         "type": "message",
@@ -103,6 +103,10 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
         **{name: value for name, value in mine.items() if name not in ("usage", REASON)},
         "usage": counters.written(answer.usage, answer.extras, context.input_estimate),
     }
+
+
+def unscored(context: Context) -> None:
+    context.warn("logprobs: not known to Anthropic's clients; left out")
 
 
 def message_id(original: str, context: Context) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.anthropic import counters, errors, signatures
-from llm_intercept.wire.codecs.anthropic.answer import REASON, message_id, reason_of
+from llm_intercept.wire.codecs.anthropic.answer import REASON, message_id, reason_of, unscored
 from llm_intercept.wire.codecs.anthropic.blocks_out import kind_of, opaque_block, own_citations, tool_id
 from llm_intercept.wire.codecs.anthropic.members import NAME, own, written
 from llm_intercept.wire.fields import compact, dumped
@@ -183,6 +183,8 @@ class Encoder:
 
     def _words(self, slot: Slot, delta: PartDelta) -> list[Frame]:
         frames = self._piece(slot, "text_delta", "text", delta.text) if delta.text else []
+        if delta.logprobs:
+            unscored(self._context)
         if delta.citation is not None and isinstance(slot.part, Text):
             if own_citations(slot.part):
                 frames += self._piece(slot, "citations_delta", "citation", delta.citation)

@@ -14,7 +14,7 @@ from llm_intercept.wire.codecs.bedrock_converse.terms import (
     stop_reason,
     string,
 )
-from llm_intercept.wire.families import aws, structured
+from llm_intercept.wire.families import aws, structured, unsaid
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Answer, Json, ToolCall
 from llm_intercept.wire.usage import Usage
@@ -59,11 +59,15 @@ def kept_of(left: Members, usage: object, reason: str) -> dict[str, Members]:
     return {NAME: left} if left else {}
 
 
+LACKING = frozenset(("reasoning", unsaid.WEB, unsaid.TIER, unsaid.STOPPED))
+
+
 def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
     """`metrics` are the provider's own or none: nobody here has measured anything."""
     kept = own(answer.extras)
     if answer.logprobs:
         context.warn("logprobs: not known to Converse")
+    unsaid.ended(answer.usage, answer.stop_sequence, LACKING, "Converse", context)
     called = any(isinstance(part, ToolCall) for part in answer.parts)
     message = {"content": Blocks(context).of(answer.parts), "role": "assistant"}
     body: dict[str, Json] = {

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 import orjson
 
 from llm_intercept.wire.codec import Context, Frame
-from llm_intercept.wire.codecs.bedrock_converse.answer import usage_of
+from llm_intercept.wire.codecs.bedrock_converse.answer import LACKING, usage_of
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, clients_name, tool_id
 from llm_intercept.wire.codecs.bedrock_converse.decoder import BROKEN
 from llm_intercept.wire.codecs.bedrock_converse.errors import exception_of
 from llm_intercept.wire.codecs.bedrock_converse.signatures import after_call, sealed, tagged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, own, stop_reason
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fields import compact, mapping
 from llm_intercept.wire.ir import (
     Event,
@@ -268,6 +269,8 @@ class Encoder:
     def _finish(self, event: Finished) -> list[Frame]:
         frames = self._begin() + self._flush()
         self._over = True
+        if "additionalModelResponseFields" not in own(event.extras):
+            unsaid.ended(event.usage, event.stop_sequence, LACKING, "Converse", self._context)
         kept = dict(own(event.extras))
         stop = {"stopReason": kept.pop("stopReason", "") or stop_reason(event.finish, self._called)}
         if "additionalModelResponseFields" in kept:

@@ -12,6 +12,7 @@ from llm_intercept.wire.codecs.gemini.ids import AnswerIds
 from llm_intercept.wire.codecs.gemini.shapes import NAME, inner, kept, listed, own, proto, without
 from llm_intercept.wire.codecs.gemini.signatures import tagged
 from llm_intercept.wire.codecs.gemini.tools import client_name
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fields import compact, mapping
 from llm_intercept.wire.ir import (
     Answer,
@@ -94,6 +95,9 @@ def members(payload: Mapping[str, Json], candidate: Mapping[str, Json], word: st
     return kept(rest)
 
 
+LACKING = frozenset(("cache_write", unsaid.WRITTEN_1H, unsaid.WEB, unsaid.STOPPED))
+
+
 def encode(answer: Answer, context: Context) -> Mapping[str, Json]:
     parts: list[dict[str, Any]] = []
     for part in answer.parts:
@@ -107,6 +111,7 @@ def encode(answer: Answer, context: Context) -> Mapping[str, Json]:
     if found := logprobs.encode(answer.logprobs):
         candidate["logprobsResult"] = found
     candidate.update(inner(answer.extras, "candidate"))
+    unsaid.ended(answer.usage, answer.stop_sequence, LACKING, "Gemini", context)
     native = own(answer.extras)
     body: dict[str, Any] = {"candidates": [candidate]}
     if not parts and native.get("promptFeedback"):

@@ -13,8 +13,9 @@ import orjson
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.gemini import errors, logprobs
 from llm_intercept.wire.codecs.gemini import finish as ends
-from llm_intercept.wire.codecs.gemini.answer import identity, uncited, written
+from llm_intercept.wire.codecs.gemini.answer import LACKING, identity, uncited, written
 from llm_intercept.wire.codecs.gemini.shapes import inner, own, without
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fold import appended
 from llm_intercept.wire.ir import (
     Event,
@@ -82,6 +83,8 @@ class Encoder:
     def _start(self, event: Started) -> None:
         if event.usage is not None:
             self._usage.absorb(event.usage)
+        if self._wrote and self._identity:
+            return  # what has been written has an id already
         about = identity(event.id, event.model, event.created, event.extras, self._context)
         self._identity = b"," + orjson.dumps(about)[1:]
         self._tail = self._identity
@@ -162,6 +165,7 @@ class Encoder:
         frames = self._flush(everything=True)
         self._over = True
         self._usage.absorb(event.usage)
+        unsaid.ended(self._usage, event.stop_sequence, LACKING, "Gemini", self._context)
         native = own(event.extras)
         candidate: dict[str, Any] = {
             "content": {"parts": [{"text": ""}], "role": "model"},

@@ -14,6 +14,7 @@ from llm_intercept.wire.codecs.ollama.terms import (
     string,
     written_time,
 )
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.leak import split
 from llm_intercept.wire.fields import first_count, mapping, objects
 from llm_intercept.wire.ir import (
@@ -34,6 +35,9 @@ KNOWN = frozenset(
         *("model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count"),
         *("logprobs", "error"),
     )
+)
+LACKING = frozenset(
+    ("cache_read", "cache_write", "cache_write_1h", "reasoning", "web_searches", unsaid.TIER, unsaid.STOPPED)
 )
 DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
 
@@ -91,19 +95,30 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Any]:
     if images := [p.data for p in answer.parts if isinstance(p, Media) and p.kind == "image" and p.data]:
         message["images"] = images
     if calls := [part for part in answer.parts if isinstance(part, ToolCall)]:
-        message["tool_calls"] = [call_item(part, context, given_name(part.name, context)) for part in calls]
+        message["tool_calls"] = [answered(part, context) for part in calls]
     written = {**head(answer.model, answer.created, context), "message": message, "done": True}
     if answer.logprobs:
         written["logprobs"] = list(answer.logprobs)
+    unsaid.ended(answer.usage, answer.stop_sequence, LACKING, "Ollama", context)
     return {**written, **tail(answer.finish, answer.usage), **own(answer.extras)}
+
+
+def answered(call: ToolCall, context: Context) -> dict[str, Any]:
+    unsaid.signed(call.signature, call.origin, "Ollama", context)
+    return call_item(call, context, given_name(call.name, context))
 
 
 def said_of(part: Part, context: Context) -> tuple[str, str]:
     """The member of the message that a part belongs to, and its text."""
     match part:
-        case Text(text) | RefusalText(text):
+        case Text(text, citations):
+            if citations:
+                uncited(context)
+            return "content", text
+        case RefusalText(text):
             return "content", text
         case Thinking(text=text):
+            unsaid.signed(part.signature, part.origin, "Ollama", context)
             return "thinking", text
         case Opaque():
             context.warn(f"{part.raw.get('type', 'part')}: only {part.dialect} knows it")
@@ -111,6 +126,10 @@ def said_of(part: Part, context: Context) -> tuple[str, str]:
         case Media() if part.kind != "image" or not part.data:
             context.warn(f"{part.kind}: Ollama has no place for it in an answer")
     return "content", ""
+
+
+def uncited(context: Context) -> None:
+    context.warn("citations: not known to Ollama")
 
 
 def head(model: str, created: int, context: Context) -> dict[str, Any]:

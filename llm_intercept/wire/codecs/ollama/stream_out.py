@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 
 from llm_intercept.wire.codec import Context, Frame
-from llm_intercept.wire.codecs.ollama.answer import head, said_of, tail
+from llm_intercept.wire.codecs.ollama.answer import LACKING, answered, head, said_of, tail, uncited
 from llm_intercept.wire.codecs.ollama.errors import encode_error
-from llm_intercept.wire.codecs.ollama.messages import call_item
-from llm_intercept.wire.codecs.ollama.terms import given_name, own
+from llm_intercept.wire.codecs.ollama.terms import own
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.fold import appended
 from llm_intercept.wire.ir import (
     Event,
@@ -92,6 +92,10 @@ class LineEncoder:
             if event.index in self._calls:
                 self._calls[event.index] = appended(self._calls[event.index], event)
             return []
+        if event.signature:
+            unsaid.signed(event.signature, event.origin, "Ollama", self._context)
+        if event.citation is not None:
+            uncited(self._context)
         if event.logprobs:
             further = {"done": False, "logprobs": list(event.logprobs)}
             return [self._line({name.decode(): event.text}, further)]
@@ -100,12 +104,12 @@ class LineEncoder:
     def _call(self, part: Part) -> list[Frame]:
         if not isinstance(part, ToolCall):
             return []
-        item = call_item(part, self._context, given_name(part.name, self._context))
-        return [self._line({"tool_calls": [item]}, {"done": False})]
+        return [self._line({"tool_calls": [answered(part, self._context)]}, {"done": False})]
 
     def _finish(self, event: Finished) -> Iterable[Frame]:
         frames = [frame for part in self._calls.values() for frame in self._call(part)]
         further = {"done": True, **tail(event.finish, event.usage), **own(event.extras)}
+        unsaid.ended(event.usage, event.stop_sequence, LACKING, "Ollama", self._context)
         self._ended = True
         return [*frames, self._line({}, further)]
 

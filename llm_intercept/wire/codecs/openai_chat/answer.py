@@ -21,7 +21,7 @@ from llm_intercept.wire.codecs.openai_chat.terms import (
     wants_legacy,
     whole,
 )
-from llm_intercept.wire.families import openai
+from llm_intercept.wire.families import openai, unsaid
 from llm_intercept.wire.families.leak import split
 from llm_intercept.wire.families.openai_writing import FINISH_WORDS, counted, finish_of, tier_of
 from llm_intercept.wire.fields import mapping, objects
@@ -132,6 +132,9 @@ def _text(text: str, cited: tuple[dict[str, Any], ...]) -> Text:
     return Text(text, cited, extras={NAME: {}}) if cited else Text(text)
 
 
+LACKING = frozenset((unsaid.WRITTEN_1H, unsaid.WEB, unsaid.STOPPED))
+
+
 def encode_answer(answer: Answer, context: Context) -> Mapping[str, Any]:
     kept = own(answer.extras)
     message = _message(answer, context)
@@ -154,6 +157,7 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Any]:
         written["usage"] = written_usage(answer.usage, kept.get("_usage"))
     if (tier := tier_of(answer.usage, NAME in answer.extras)) is not None:
         written["service_tier"] = tier
+    unsaid.ended(answer.usage, answer.stop_sequence, LACKING, "OpenAI chat", context)
     return {**written, **members(answer.extras)}
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.openai_chat import thought
-from llm_intercept.wire.codecs.openai_chat.answer import finish_word, written_usage
+from llm_intercept.wire.codecs.openai_chat.answer import LACKING, finish_word, written_usage
 from llm_intercept.wire.codecs.openai_chat.citations import annotation
 from llm_intercept.wire.codecs.openai_chat.media import media_item
 from llm_intercept.wire.codecs.openai_chat.messages_in import is_legacy
@@ -25,6 +25,7 @@ from llm_intercept.wire.codecs.openai_chat.terms import (
     own,
     wants_legacy,
 )
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.openai_writing import tier_of, write_failure
 from llm_intercept.wire.ir import (
     Answer,
@@ -279,6 +280,7 @@ class ChatEncoder:
         frames.append((name, data))
         if self._context.include_usage and event.usage.known:
             frames.append(self._usage(event, late))
+        unsaid.ended(event.usage, event.stop_sequence, LACKING, "OpenAI chat", self._context)
         self._ended = True
         return [*frames, DONE]
 

@@ -13,12 +13,13 @@ from llm_intercept.wire.codecs.openai_completions.terms import (
     rest,
     string,
 )
-from llm_intercept.wire.families import openai
+from llm_intercept.wire.families import openai, unsaid
 from llm_intercept.wire.families.openai_writing import FINISH_WORDS, counted, finish_of
 from llm_intercept.wire.fields import count, mapping, objects
-from llm_intercept.wire.ir import Answer, Finish, Opaque, Part, RefusalText, Text
+from llm_intercept.wire.ir import Answer, Finish, Media, Opaque, Part, RefusalText, Text
 
 KNOWN = frozenset(("id", "object", "created", "model", "choices", "usage"))
+LACKING = frozenset((unsaid.WRITTEN_1H, unsaid.WEB, unsaid.TIER, unsaid.STOPPED))
 KNOWN_OF_CHOICE = frozenset(("index", "text", "finish_reason", "logprobs"))
 
 
@@ -64,7 +65,12 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Any]:
     if answer.usage.known:
         said = kept.get("_usage")
         written["usage"] = said if said and openai.usage(said) == answer.usage else counted(answer.usage)
+    unsaid.ended(answer.usage, answer.stop_sequence, LACKING, "text completions", context)
     return {**written, **members(answer.extras)}
+
+
+def uncited(context: Context) -> None:
+    context.warn("citations: not known to text completions")
 
 
 def finish_word(finish: Finish) -> str:
@@ -75,6 +81,10 @@ def finish_word(finish: Finish) -> str:
 def words(part: Part, context: Context) -> str:
     """What of a part is text for the client."""
     if isinstance(part, Text | RefusalText):
+        if isinstance(part, Text) and part.citations:
+            uncited(context)
         return part.text
-    context.warn(f"{type(part).__name__.lower()}: text completions give nothing but text")
+    kind = part.kind if isinstance(part, Media) else type(part).__name__.lower()
+    kind = str(part.raw.get("type") or kind) if isinstance(part, Opaque) else kind
+    context.warn(f"{kind}: text completions give nothing but text")
     return part.text if isinstance(part, Opaque) else ""

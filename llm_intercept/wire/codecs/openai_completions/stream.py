@@ -7,9 +7,9 @@ import orjson
 
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.openai_completions import logprobs
-from llm_intercept.wire.codecs.openai_completions.answer import KNOWN, finish_word, words
+from llm_intercept.wire.codecs.openai_completions.answer import KNOWN, LACKING, finish_word, uncited, words
 from llm_intercept.wire.codecs.openai_completions.terms import answer_id, extras, members, rest, string
-from llm_intercept.wire.families import openai
+from llm_intercept.wire.families import openai, unsaid
 from llm_intercept.wire.families.openai_writing import counted, finish_of, streamed_failure, write_failure
 from llm_intercept.wire.fields import count, parse
 from llm_intercept.wire.ir import (
@@ -108,6 +108,8 @@ class CompletionEncoder:
             return []
         match event:
             case PartDelta(index, text) if index in self._texts:
+                if event.citation is not None:
+                    uncited(self._context)
                 return [self._chunk(text, event.logprobs)] if text or event.logprobs else []
             case Started():
                 return self._start(event)
@@ -155,6 +157,7 @@ class CompletionEncoder:
         if self._context.include_usage and event.usage.known:
             tail = {"choices": [], "usage": counted(event.usage)}
             frames.append(("", self._before + b"," + orjson.dumps(tail)[1:]))
+        unsaid.ended(event.usage, event.stop_sequence, LACKING, "text completions", self._context)
         self._ended = True
         return [*frames, DONE]
 

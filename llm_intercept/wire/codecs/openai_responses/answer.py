@@ -13,13 +13,14 @@ from llm_intercept.wire.codecs.openai_responses.terms import (
     NAME,
     NEVER,
     RESPONSE_ID,
+    TARGET,
     Members,
     Raw,
     own,
     rest,
 )
 from llm_intercept.wire.codecs.openai_responses.tools import encode_choice, encode_tools
-from llm_intercept.wire.families import openai
+from llm_intercept.wire.families import openai, unsaid
 from llm_intercept.wire.fields import mapping, objects, text
 from llm_intercept.wire.fold import unfold
 from llm_intercept.wire.ir import (
@@ -111,6 +112,9 @@ def _extras(body: Members) -> Raw:
     return {**more, "@usage": counters} if counters else more
 
 
+LACKING = frozenset((unsaid.WRITTEN_1H, unsaid.STOPPED))  # searches are items of the output
+
+
 def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
     name = response_id(answer.id, context)
     native = NAME in answer.extras
@@ -134,6 +138,7 @@ def encode_answer(answer: Answer, context: Context) -> Mapping[str, Json]:
         **mapping(own(answer.extras).get("@usage")),
         **written_usage(answer.usage, context, native),
     }
+    unsaid.ended(answer.usage, answer.stop_sequence, LACKING, TARGET, context)
     tier = answer.usage.service_tier if native else controls.own_tier(answer.usage.service_tier)
     if tier:
         body["service_tier"] = tier

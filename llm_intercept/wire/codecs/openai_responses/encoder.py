@@ -5,12 +5,19 @@ from collections.abc import Iterable
 import orjson
 
 from llm_intercept.wire.codec import Context, Frame
-from llm_intercept.wire.codecs.openai_responses.answer import Envelope, ending, response_id, written_usage
+from llm_intercept.wire.codecs.openai_responses.answer import (
+    LACKING,
+    Envelope,
+    ending,
+    response_id,
+    written_usage,
+)
 from llm_intercept.wire.codecs.openai_responses.controls import own_tier
 from llm_intercept.wire.codecs.openai_responses.errors import error_event, stream_error
 from llm_intercept.wire.codecs.openai_responses.output import Output
 from llm_intercept.wire.codecs.openai_responses.pieces import Happening
-from llm_intercept.wire.codecs.openai_responses.terms import Raw
+from llm_intercept.wire.codecs.openai_responses.terms import TARGET, Raw
+from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.ir import (
     Event,
     Failed,
@@ -85,6 +92,7 @@ class StreamEncoder:
         usage = Usage()
         usage.absorb(self._early or usage)
         usage.absorb(event.usage)
+        unsaid.ended(usage, event.stop_sequence, LACKING, TARGET, self._context)
         found = self._output.close(status)
         return [*found, self._end(status, usage, {"incomplete_details": details})]
 
