@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
+    from addons.attempt import Attempt
     from addons.authenticate import Authenticate
     from addons.cors import Origins, Preflight
     from addons.drain import Drain, Farewell
@@ -34,6 +35,7 @@ addons = [
     Authenticate(exchanges),
     Drain(exchanges),
     Route(exchanges),
+    Attempt(exchanges),
     Translate(exchanges),
     Watch(exchanges),
     Record(exchanges),

@@ -7,7 +7,7 @@ from mitmproxy import http
 from addons.exchanges import REQUEST_ID, Exchanges, to_response
 from addons.guard import fail_open
 from llm_intercept.errors import UPSTREAM_CUT, Refusal
-from llm_intercept.exchange import Exchange
+from llm_intercept.exchange import Exchange, Target
 from llm_intercept.store.rows import AttemptRow
 
 
@@ -30,20 +30,15 @@ class Record:
             self._begin(exchange)
 
     def _begin(self, exchange: Exchange) -> None:
-        target = exchange.target
-        if not exchange.recorded or target is None:
-            return
-        exchange.tries.append(
-            AttemptRow(
-                exchange.id,
-                1,
-                exchange.provider.name,
-                target.host,
-                target.credential,
-                started_us=time.time_ns() // 1000,
-            )
-        )
-        self.exchanges.gateway.begin(exchange)
+        if exchange.recorded and exchange.target is not None:
+            _begin_try(exchange, exchange.target)
+            self.exchanges.gateway.begin(exchange)
+
+    @fail_open
+    def try_again(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        if exchange is not None and exchange.target is not None and not flow.response:
+            _begin_try(exchange, exchange.target)
 
     @fail_open
     def response(self, flow: http.HTTPFlow) -> None:
@@ -69,9 +64,7 @@ class Record:
         self._finish(flow, exchange)
 
     def _answer(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        refusal = exchange.refusal = _upstream_failed(
-            exchange, flow.server_conn.timestamp_tcp_setup is not None
-        )
+        refusal = exchange.refusal = _upstream_failed(exchange, "connected" in flow.metadata)
         exchange.status = refusal.status
         exchange.pipe = None
         flow.response = to_response(self.exchanges.gateway.refusal_reply(exchange, refusal))
@@ -85,9 +78,26 @@ class Record:
         )
         if exchange.pipe is not None:
             exchange.response_bytes = exchange.pipe.size
-        if exchange.tries:
-            _settle_try(exchange.tries[-1], flow, exchange)
+        settle_try(flow, exchange)
         self.exchanges.gateway.finish(exchange)
+
+
+def _begin_try(exchange: Exchange, target: Target) -> None:
+    """`started_us` is the wall clock's: phases are counted from the call's own beginning."""
+    course = exchange.course
+    candidate = course.current.candidate if course is not None else None
+    exchange.tries.append(
+        AttemptRow(
+            exchange.id,
+            len(exchange.tries) + 1,
+            exchange.provider.name,
+            target.host,
+            target.credential,
+            exchange.upstream_model or exchange.model,
+            candidate.reason if candidate is not None else "",
+            started_us=time.time_ns() // 1000,
+        )
+    )
 
 
 def _upstream_failed(exchange: Exchange, connected: bool) -> Refusal:
@@ -99,13 +109,21 @@ def _upstream_failed(exchange: Exchange, connected: bool) -> Refusal:
     return Refusal("upstream", "upstream_unreachable", f"{where} could not be reached: {why}")
 
 
-def _settle_try(attempt: AttemptRow, flow: http.HTTPFlow, exchange: Exchange) -> None:
-    phases, server = exchange.phases, flow.server_conn
+def settle_try(flow: http.HTTPFlow, exchange: Exchange) -> None:
+    """What is known of the last try once it is over."""
+    if not exchange.tries:
+        return
+    attempt, phases, server = exchange.tries[-1], exchange.phases, flow.server_conn
     attempt.status = exchange.status if exchange.refusal is None else None
-    if server.timestamp_start and server.timestamp_tcp_setup and server.timestamp_start * 1e6 >= exchange.id:
+    if server.timestamp_start and server.timestamp_tcp_setup and _is_new(server.timestamp_start, attempt):
         ready = server.timestamp_tls_setup or server.timestamp_tcp_setup
         attempt.connect_ms = round((ready - server.timestamp_start) * 1000, 3)
     if phases.first_byte and phases.sent:
         attempt.ttfb_ms = round((phases.first_byte - phases.sent) * 1000, 3)
     if phases.sent:
-        attempt.duration_ms = round((phases.last_byte - phases.sent) * 1000, 3)
+        attempt.duration_ms = round(((phases.last_byte or time.perf_counter()) - phases.sent) * 1000, 3)
+
+
+def _is_new(opened: float, attempt: AttemptRow) -> bool:
+    """Whether a connection was opened for this try."""
+    return opened * 1e6 >= attempt.started_us - 1000

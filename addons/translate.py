@@ -11,7 +11,8 @@ from mitmproxy import http
 
 from addons.exchanges import REQUEST_ID, Exchanges, fields, to_headers, to_response
 from addons.guard import fail_closed
-from addons.watch import read_head, tap
+from addons.tunnel import through_parent
+from addons.watch import hold_back, read_head, tap
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 from llm_intercept.providers.base import Outgoing
@@ -42,19 +43,30 @@ class Translate:
             return
         self._send(flow, exchange, flow.request.raw_content or b"")
 
+    @fail_closed
+    def try_again(self, flow: http.HTTPFlow) -> None:
+        """Another target than the last time, or the same: written anew from what the client sent."""
+        exchange = self.exchanges.get(flow)
+        if exchange is None or exchange.course is None or flow.response:
+            return
+        flow.request.data.method = exchange.method.encode()
+        flow.request.data.content = exchange.request_body
+        flow.request.data.headers = to_headers(exchange.course.head)
+        self._send(flow, exchange, exchange.request_body)
+
     def _send(self, flow: http.HTTPFlow, exchange: Exchange, body: bytes | None) -> None:
         request = flow.request
+        head = fields(request.headers)
+        if exchange.course is not None and not exchange.websocket:
+            exchange.course.head = [*head]
+            flow.metadata["may_retry"] = "yes"
         outgoing = Outgoing(
-            request.method,
-            request.scheme,
-            request.host,
-            request.port,
-            exchange.path,
-            fields(request.headers),
-            body,
+            exchange.method, request.scheme, request.host, request.port, exchange.path, head, body
         )
         self.exchanges.gateway.dispatch.prepare(exchange, outgoing)
         _apply(request, outgoing, body)
+        if flow.server_conn.via is not None and exchange.entry != "connect":
+            through_parent(request)
         exchange.phases.sent = self.exchanges.gateway.clock()
         exchange.waiting_since = 0.0 if exchange.upload else exchange.phases.sent
 
@@ -69,6 +81,7 @@ class Translate:
         exchange.stream, exchange.status = client_streams, response.status_code
         if response.status_code < 400 and exchange.translation.stream:
             self._relay(exchange, exchange.translation, response)
+            hold_back(self.exchanges, exchange, flow)
 
     def _relay(
         self,
@@ -121,6 +134,7 @@ def _reply(
 
 def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> None:
     """Writes `outgoing` without mitmproxy's setters, which would rewrite headers on their own."""
+    request.data.method = outgoing.method.encode()
     request.data.scheme = outgoing.scheme.encode()
     request.data.host, request.data.port = outgoing.host, outgoing.port
     request.data.path = outgoing.path.encode("latin-1")

@@ -1,6 +1,6 @@
 """mitmproxy's HTTP layer, changed where hooks do not reach: the only file that touches mitmproxy's internals.
 
-Seven changes, all in a subclass of `HttpStream` that `install` puts in place:
+Nine changes, all in a subclass of `HttpStream` that `install` puts in place:
 
 1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
    (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
@@ -11,9 +11,14 @@ Seven changes, all in a subclass of `HttpStream` that `install` puts in place:
 5. What an HTTP/2 client streams without a length goes to an HTTP/1 provider in chunks, not without framing.
 6. One call can be ended from outside (`expire`), which leaves others on a shared connection alone.
 7. An answer that a gate refuses by its headers (`flow.metadata["answered"]`) is replaced without its body.
+8. A try that failed (`flow.metadata["may_retry"]`) is shown to the hook `try_failed`; if it sets
+   `flow.metadata["again"]` (seconds), the client is told nothing, and after that time the hook `try_again`
+   writes the request anew, to wherever it likes.
+9. The beginning of a stream (`flow.metadata["hold"]`, seconds at most) waits until `judge` of its pipe has
+   seen content in it; an error in its place is a try that failed.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from weakref import ref
@@ -22,6 +27,7 @@ import mitmproxy
 from mitmproxy import flow as mitm_flow
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.flow import Flow
+from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import (
@@ -29,40 +35,91 @@ from mitmproxy.proxy.layers.http import (
     ErrorCode,
     HttpErrorHook,
     HttpLayer,
+    HttpResponseHeadersHook,
     HttpStream,
     RequestData,
+    RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
+    ResponseTrailers,
     SendHttp,
 )
+from mitmproxy.proxy.layers.http._http1 import Http1Client
+from mitmproxy.proxy.layers.http._http2 import Http2Client
 from mitmproxy.version import VERSION
 
+_ANSWERS = (
+    ResponseHeaders,
+    ResponseData,
+    ResponseTrailers,
+    ResponseEndOfMessage,
+    ResponseProtocolError,
+)
 SUPPORTED = "12.2.3 or a later 12.x"
 _NEEDED = (
     *("check_invalid", "handle_protocol_error", "make_server_connection", "send_response"),
-    *("start_request_stream", "state_consume_request_body", "state_consume_response_body", "state_done"),
-    *("state_errored", "state_stream_request_body", "state_stream_response_body"),
+    *("start_request_stream", "start_response_stream", "state_consume_request_body"),
+    *(
+        "state_consume_response_body",
+        "state_done",
+        "state_errored",
+        "state_stream_request_body",
+        "state_stream_response_body",
+    ),
     "state_wait_for_response_headers",
 )
 
 
+@dataclass
+class TryFailedHook(commands.StartHook):
+    """`flow.error` or `flow.response` says how; `flow.metadata["again"]` asks for another try."""
+
+    flow: HTTPFlow
+
+
+@dataclass
+class TryAgainHook(commands.StartHook):
+    """The next try is about to be sent: `flow.request` is still the last one's."""
+
+    flow: HTTPFlow
+
+
 class Stream(HttpStream):
+    _held: list[events.Event]
+    _pause: commands.RequestWakeup | None = None  # before the next try
+    _hold: commands.RequestWakeup | None = None
+
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         # Not a generator of its own: this is called for every chunk.
-        return self._expire() if isinstance(event, events.Wakeup) else super()._handle_event(event)
+        return self._woken(event) if isinstance(event, events.Wakeup) else super()._handle_event(event)
+
+    def _woken(self, event: events.Wakeup) -> layer.CommandGenerator[None]:
+        if event.command is self._pause:
+            if self.server_state == self.state_between_tries:
+                yield from self._send_again()
+        elif event.command is self._hold:
+            if self.server_state == self.state_hold_back:
+                yield from self._release()
+        else:
+            yield from self._expire()
 
     def _expire(self) -> layer.CommandGenerator[None]:
         """The provider has been silent for too long: this call ends, others on its connection go on."""
-        if self.server_state == self.state_wait_for_response_headers:
+        waiting = (self.state_wait_for_response_headers, self.state_hold_back)
+        ending = (self.state_consume_response_body, self.state_stream_response_body)
+        if self.server_state in (*waiting, *ending):
             late = "the provider did not answer in time"
-            yield SendHttp(RequestProtocolError(self.stream_id, late, ErrorCode.CANCEL), self.context.server)
+            yield from self._cancel(late)
             yield from self.handle_protocol_error(
                 ResponseProtocolError(self.stream_id, late, ErrorCode.GENERIC_SERVER_ERROR)
             )
+
+    def _cancel(self, why: str) -> layer.CommandGenerator[None]:
+        yield SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self.context.server)
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         # The first thing that mitmproxy does with a new flow, before it drops the authority.
@@ -92,14 +149,114 @@ class Stream(HttpStream):
     def state_wait_for_response_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().state_wait_for_response_headers(event)
         if "answered" in self.flow.metadata and self.server_state == self.state_consume_response_body:
-            refused = RequestProtocolError(self.stream_id, "the answer was refused", ErrorCode.CANCEL)
-            yield SendHttp(refused, self.context.server)
+            yield from self._cancel("the answer was refused")
             yield from self.send_response()
             self.server_state = self.state_left
 
     def state_left(self, event: events.Event) -> layer.CommandGenerator[None]:
         """What had come already of an answer that is not wanted."""
         yield from ()
+
+    def start_response_stream(self) -> layer.CommandGenerator[None]:
+        seconds = self.flow.metadata.pop("hold", None)
+        if seconds is None:
+            yield from super().start_response_stream()
+            return
+        self._held = []
+        self.server_state = self.state_hold_back
+        self._hold = commands.RequestWakeup(float(seconds))
+        yield self._hold
+
+    def state_hold_back(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Nothing of the answer has been shown to the client: what has come of it may still be dropped."""
+        self._held.append(event)
+        if not isinstance(event, ResponseData):
+            yield from self._release()
+            return
+        assert self.flow.response is not None
+        verdict = self.flow.response.stream.judge(event.data)  # type: ignore[union-attr]
+        failed_over = verdict == "error" and (yield from self._try_again(cancel=True))
+        if verdict and not failed_over:
+            yield from self._release()
+
+    def _release(self) -> layer.CommandGenerator[None]:
+        held, self._held = self._held, []
+        yield from super().start_response_stream()
+        for event in held:
+            yield from self.server_state(event)
+
+    def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
+        assert self.flow.response is not None
+        if not already_streamed and self.flow.response.status_code >= 400 and (yield from self._try_again()):
+            return
+        yield from super().send_response(already_streamed)
+
+    def _try_again(self, *, cancel: bool = False) -> layer.CommandGenerator[bool]:
+        """Whether there is another try, so that this one's end is none of the client's business."""
+        if "may_retry" not in self.flow.metadata or "answered" in self.flow.metadata:
+            return False
+        yield TryFailedHook(self.flow)
+        wait = self.flow.metadata.pop("again", None)
+        if wait is None:
+            return False
+        if cancel:
+            yield from self._cancel("trying another target")
+        self._forget()
+        self.flow.response = self.flow.error = None
+        self.flow.metadata.pop("ended_by", None)
+        self.server_state = self.state_between_tries
+        if float(wait) > 0:
+            self._pause = commands.RequestWakeup(float(wait))
+            yield self._pause
+        else:
+            yield from self._send_again()
+        return True
+
+    def state_between_tries(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """What the last one still had to say."""
+        yield from ()
+
+    def _send_again(self) -> layer.CommandGenerator[None]:
+        yield TryAgainHook(self.flow)
+        self.server_state = self.state_wait_for_response_headers
+        if self.flow.response is not None:
+            yield HttpResponseHeadersHook(self.flow)
+            yield from super().send_response()
+        elif (yield from self.make_server_connection()):
+            content = self.flow.request.raw_content
+            head = RequestHeaders(self.stream_id, self.flow.request, end_stream=not content)
+            yield SendHttp(head, self.context.server)
+            if content:
+                yield SendHttp(RequestData(self.stream_id, content), self.context.server)
+            yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        # mitmproxy would answer from a failed connection's memory for as long as the client's lives.
+        known = self._http.connections
+        for failed in [c for c in known if c.error and c is not self.context.client and not c.connected]:
+            del known[failed]
+        made = yield from super().make_server_connection()
+        if made:
+            self.flow.metadata["connected"] = "yes"
+        return made
+
+    @property
+    def _http(self) -> HttpLayer:
+        parent = self.context.layers[self.context.layers.index(self) - 1]
+        assert isinstance(parent, HttpLayer)
+        return parent
+
+    def _forget(self) -> None:
+        """Whatever the last try's connection still says is not for the next one, even if that uses it too."""
+        waiting = [e for e in self._paused_event_queue if not isinstance(e, _ANSWERS)]
+        self._paused_event_queue.clear()
+        self._paused_event_queue.extend(waiting)
+        handler = self._http.connections.get(self.context.server)
+        client = handler.context.layers[-1] if handler is not None else None
+        if isinstance(client, Http1Client) and client.stream_id == self.stream_id:
+            client.stream_id, client.state = None, client.done
+        elif isinstance(client, Http2Client) and self.stream_id in client.our_stream_id:
+            client.their_stream_id[client.our_stream_id.pop(self.stream_id)] = -1
 
     def start_request_stream(self) -> layer.CommandGenerator[None]:
         if not (yield from self.make_server_connection()):
@@ -121,29 +278,41 @@ class Stream(HttpStream):
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
         abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
         if not by_client and abort and self.server_state == self.state_stream_response_body:
-            yield from self._end_translated(event, abort)
+            rest = abort(f"the provider ended the stream: {event.message}")
+            if rest is not None:
+                yield from self._end_stream(event, rest)
+                return
+        if by_client and self.server_state == self.state_between_tries:
+            yield from self._gone_between_tries(event)
             return
         if by_client or self._is_answered():
             yield from super().handle_protocol_error(event)
             return
         self.flow.response = None  # what has come of one that was to be sent whole
         self.flow.error = mitm_flow.Error(event.message)
+        if (yield from self._try_again()):
+            return
         yield HttpErrorHook(self.flow)
         yield from self._answer_for_upstream(event)
+
+    def _gone_between_tries(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
+        self.flow.error = mitm_flow.Error(event.message)
+        yield HttpErrorHook(self.flow)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield DropStream(self.stream_id)
 
     def _is_answered(self) -> bool:
         """The client has been sent something, or cannot be sent anything any more."""
         answered = (self.state_stream_response_body, self.state_done, self.state_errored, self.state_left)
         return self.client_state == self.state_errored or self.server_state in answered
 
-    def _end_translated(
-        self, event: ResponseProtocolError, abort: Callable[[str], list[bytes]]
-    ) -> layer.CommandGenerator[None]:
-        """A translated stream whose upstream went away ends with an error of the client's dialect.
+    def _end_stream(self, event: ResponseProtocolError, rest: list[bytes]) -> layer.CommandGenerator[None]:
+        """A stream whose upstream went away ends with an error of the client's dialect.
 
         The message itself ends as it should: many SDKs would not show the error of one that is cut.
         """
-        for chunk in abort(f"the provider ended the stream: {event.message}"):
+        for chunk in rest:
             yield SendHttp(ResponseData(self.stream_id, chunk), self.context.client)
         self.flow.error = mitm_flow.Error(event.message)
         yield HttpErrorHook(self.flow)

@@ -45,8 +45,8 @@ class Dispatch:
 
     def resolve(self, exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
         """Sets `target`: the stored credential for a token's call, the client's own otherwise."""
-        own = _uses_own_key(exchange)
-        stored = None if own else self._control.credential(exchange.provider.name)
+        own = uses_own_key(exchange, moved=exchange.moved)
+        stored = None if own else self._stored(exchange)
         if stored is None and not exchange.provider.key_optional and (exchange.moved or not own):
             return _no_credential(exchange) if not own else _needs_token(exchange)
         base_url = stored.base_url if stored else None
@@ -69,6 +69,13 @@ class Dispatch:
             self._configured.add((upstream[1], upstream[2]))
         exchange.target = Target(*upstream, *_key(stored, own and not exchange.moved))
         return None
+
+    def _stored(self, exchange: Exchange) -> StoredCredential | None:
+        """The key of the try under way; for what has no course, the first that is stored."""
+        name = exchange.course.current.candidate.credential if exchange.course is not None else None
+        if name is None:
+            return self._control.credential(exchange.provider.name)
+        return next((k for k in self._control.keys(exchange.provider.name) if k.name == name), None)
 
     def _base_url(
         self,
@@ -96,7 +103,8 @@ class Dispatch:
         exchange.session_id = exchange.session_id or facts.session_id
         exchange.asks_usage = facts.include_usage
 
-    def plain(self, exchange: Exchange, body: bytes) -> bytes:
+    @staticmethod
+    def plain(exchange: Exchange, body: bytes) -> bytes:
         if not exchange.request_encoding or exchange.request_encoding == "identity":
             return body
         return encoding.inflate(body, exchange.request_encoding) or b""
@@ -106,6 +114,8 @@ class Dispatch:
         target = exchange.target
         assert target is not None
         outgoing.drop_header(*_HOP_BY_HOP)
+        if exchange.resent is not None:
+            self._replace(exchange, exchange.resent, outgoing)
         self._rewrite(exchange, outgoing)
         self._readdress(exchange, target, outgoing)
         if self._wants_injection(exchange, outgoing):
@@ -116,6 +126,13 @@ class Dispatch:
         if outgoing.body is not None and exchange.changed_body:
             exchange.upstream_sha256 = hashlib.sha256(outgoing.body).hexdigest()
         exchange.changes += outgoing.changes
+
+    @staticmethod
+    def _replace(exchange: Exchange, body: bytes, outgoing: Outgoing) -> None:
+        """What a route overrides, or a history without its thinking."""
+        outgoing.body = body
+        outgoing.drop_header("content-encoding")
+        exchange.request_encoding, exchange.changed_body = "", True
 
     def _rewrite(self, exchange: Exchange, outgoing: Outgoing) -> None:
         """What the plan says of the body and the headers; nothing for a call that goes where it was sent."""
@@ -166,14 +183,14 @@ class Dispatch:
             outgoing.changes.append("header: accept-encoding")
 
 
-def _uses_own_key(exchange: Exchange) -> bool:
+def uses_own_key(exchange: Exchange, *, moved: bool) -> bool:
     """Whether the client's own credential goes upstream, and none of ours.
 
     Telemetry and the like get no key of ours: they pass as sent, less a project token. A call that was led to
     another provider cannot take the client's key there; a project's token opens the stored one.
     """
     principal = exchange.principal
-    if exchange.moved and exchange.recorded:
+    if moved and exchange.recorded:
         return principal is None or not principal.token_id
     return principal is None or principal.own_key or not exchange.recorded
 

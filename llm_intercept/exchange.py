@@ -10,6 +10,7 @@ from llm_intercept.errors import Refusal
 from llm_intercept.store.rows import AttemptRow
 
 if TYPE_CHECKING:
+    from llm_intercept.course import Course, Timeouts
     from llm_intercept.policy.failures import Decision
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
@@ -93,6 +94,8 @@ class Exchange:
     explicit: bool = True  # the provider was named by host or prefix, not guessed from the path's shape
     recorded: bool = True  # False: a path that is not inference
     principal: Principal | None = None
+    timeouts: "Timeouts | None" = None  # where they are not those of settings
+    course: "Course | None" = None  # its tries, and what they start from
     presented: "tuple[Presented, ...]" = ()  # project tokens of ours that must not travel on
     foreign: "tuple[Presented, ...]" = ()  # the client's own credentials: only for the provider it called
     aws_secret: SecretStr | None = (
@@ -110,6 +113,7 @@ class Exchange:
     translation: "Translation | EmbeddingTranslation | None" = None
     counted_here: bool = False  # a question for a token count that no provider can answer in this shape
     asks_usage: bool = False  # the client itself asked for usage in the stream
+    resent: bytes | None = None  # in place of the client's body, without content-encoding
     changed_body: bool = False
     hide_usage: bool = False  # we asked for the usage chunk, so the client must not see it
     phases: Phases = field(default_factory=Phases)

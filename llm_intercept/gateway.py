@@ -6,11 +6,14 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from llm_intercept import bundle, ca, config, counting, environment, presence, prices, resources
 from llm_intercept.access import Access
 from llm_intercept.dispatch import Dispatch
+from llm_intercept.engine.affinity import Affinity
+from llm_intercept.engine.health import Health
 from llm_intercept.entry import Entry
 from llm_intercept.errors import Refusal, Reply
 from llm_intercept.exchange import Exchange
@@ -28,14 +31,17 @@ from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.prompts import with_prompts
 from llm_intercept.providers import Registry
+from llm_intercept.router import Router, blended_price
 from llm_intercept.settings import ModelsSettings, Settings
 from llm_intercept.sim.local import Local
-from llm_intercept.store import health
+from llm_intercept.store import health, pools
 from llm_intercept.store.bodies import MARGIN, Body, Capture
 from llm_intercept.store.control import Control
+from llm_intercept.store.issuers import Issuers
 from llm_intercept.store.journal import Journal
 from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
 from llm_intercept.store.writer import Writer
+from llm_intercept.tries import Tries
 from llm_intercept.vault import Vault
 from llm_intercept.wire import dialects
 
@@ -58,6 +64,8 @@ class Gateway:
     entry: Entry
     access: Access
     dispatch: Dispatch
+    tries: Tries
+    health: Health
     failing: Failing
     metrics: Metrics
     linting: Linting
@@ -95,22 +103,56 @@ class Gateway:
         if self.settings.models != ModelsSettings():
             facts.models("")  # reads the catalogue, so that the first call need not wait for it
         self._listing = Listing(self.registry.providers, models, facts, self._control)
-        self._planner = Planner(
+        planner = Planner(
             self.registry,
             models,
             facts,
             time.time,
             lambda length: secrets.token_urlsafe(length)[:length],
         )
+        self._pricing = Pricing(self.settings.prices, prices.built_in())
+        self._ledger = Ledger(self._pricing, counting.count_tokens)
+        self._open_routing(planner, models)
         self._open_books()
+
+    def _open_routing(self, planner: Planner, models: ModelMap) -> None:
+        settings = self.settings
+        self.health = Health(settings.breaker, time.time)
+        self._issuers = Issuers(self.home.usage_db)
+        self.health.restore(*pools.since(self._control.resets, *pools.read(self.home.usage_db)))
+        self._router = Router(
+            self._control,
+            self.registry,
+            models,
+            self.health,
+            Affinity(self._issuers.of),
+            settings,
+            partial(blended_price, self._pricing, self.registry.providers),
+            self._chance.random,
+            time.time,
+        )
+        self.tries = Tries(
+            self._router,
+            planner,
+            self.dispatch,
+            self.health,
+            self.start_local,
+            self._ledger.clean,
+            time.time,
+        )
 
     def _open_books(self) -> None:
         self._logs = Logs(self.home.logs, self.settings.log)
-        self._ledger = Ledger(Pricing(self.settings.prices, prices.built_in()), counting.count_tokens)
         self._capture = Capture(self.settings.capture)
         self.linting = Linting(self.settings.lint)
         self._journal = Journal(self.home.journal)
-        self._writer = Writer(self.home, self._journal, capture=self._capture, on_commit=self._committed)
+        self._writer = Writer(
+            self.home,
+            self._journal,
+            capture=self._capture,
+            on_commit=self._committed,
+            state=self.health.changes,
+        )
         self.metrics = Metrics(
             lambda: len(self._live), lambda: self._writer.depth, lambda: self._writer.lag_s
         )
@@ -130,6 +172,7 @@ class Gateway:
         await self._local.stop()
         self._writer.stop(timeout=10.0)
         self._journal.close()
+        self._issuers.close()
         self._control.close()
         self._logs.close()
 
@@ -156,6 +199,7 @@ class Gateway:
             return
         exchange.finished = True
         self._live.pop(exchange.id, None)
+        self.tries.ended(exchange)
         exchange.phases.recorded = self.clock()
         try:
             row = self._row_at_once(exchange)
@@ -204,6 +248,7 @@ class Gateway:
     def discard(self, exchange: Exchange) -> None:
         """Forgets a begun exchange whose responses have rows of their own (WebSockets)."""
         exchange.finished = True
+        self.tries.ended(exchange)
         self._live.pop(exchange.id, None)
         self._journal.cancel(exchange.id)
 
@@ -214,7 +259,7 @@ class Gateway:
 
     def plan(self, exchange: Exchange) -> Refusal | None:
         """Where the model's name leads this call; nothing happens to one that is mapped to nothing else."""
-        return self._planner.plan(exchange, self.dispatch.plain(exchange, exchange.request_body))
+        return self.tries.begin(exchange)
 
     def model_list(self, exchange: Exchange) -> Reply | None:
         """The list of models where it is answered here; such a call goes to nobody and leaves no row."""
@@ -256,6 +301,11 @@ class Gateway:
             or config.is_loopback(self._listen[0])
             or self.dispatch.is_target(host, port)
         )
+
+    @property
+    def control(self) -> Control:
+        """For what commands change while we run, and are told about (addons/listeners.py)."""
+        return self._control
 
     @property
     def dashboard_url(self) -> str:

@@ -45,7 +45,7 @@ class Ledger:
         row.finish_reason = reading.finish_reason
         row.response_id = reading.response_id
         row.error_type, row.error_message = _error(exchange, reading)
-        row.error_message = self._clean(exchange, row.error_message)
+        row.error_message = self.clean(exchange, row.error_message)
         if not estimate and self._estimable(row, exchange, reading):
             return None
         self._meter(row, exchange, reading)
@@ -61,11 +61,11 @@ class Ledger:
         _settle_tries(row)
         return row
 
-    def _clean(self, exchange: Exchange, message: str) -> str:
+    def clean(self, exchange: Exchange, message: str) -> str:
         """Providers repeat in their errors what they were sent."""
         if not message:
             return message
-        return self._redact(_unkeyed(exchange, message.encode("utf-8", "replace"))).decode("utf-8", "replace")
+        return self._redact(unkeyed(exchange, message.encode("utf-8", "replace"))).decode("utf-8", "replace")
 
     def _meter(self, row: RequestRow, exchange: Exchange, reading: Reading) -> None:
         usage = reading.usage
@@ -101,7 +101,7 @@ class Ledger:
         )
 
     def _prompt(self, exchange: Exchange) -> int:
-        body = _plain(exchange.request_body, exchange.request_encoding)
+        body = _plain(exchange.request_body, exchange.request_headers.get("content-encoding", ""))
         return self._count_tokens(dialects.get(exchange.dialect).prompt_text(body))
 
 
@@ -182,16 +182,16 @@ _INTENT = (
 
 def captured(exchange: Exchange) -> list[Body]:
     """The bodies of this exchange, without content-encoding and without the keys that it was made with."""
-    request = _plain(exchange.request_body, exchange.request_encoding)
+    request = _plain(exchange.request_body, exchange.request_headers.get("content-encoding", ""))
     answer = exchange.tap.kept if exchange.tap else _plain(exchange.response_body, exchange.response_encoding)
     bodies: list[tuple[Side, str, bytes, int]] = [
         ("request", exchange.request_type, request, len(request)),
         ("response", exchange.response_type, answer, max(len(answer), exchange.response_bytes)),
     ]
-    return [Body(side, kind, _unkeyed(exchange, body), size) for side, kind, body, size in bodies if body]
+    return [Body(side, kind, unkeyed(exchange, body), size) for side, kind, body, size in bodies if body]
 
 
-def _unkeyed(exchange: Exchange, text: bytes) -> bytes:
+def unkeyed(exchange: Exchange, text: bytes) -> bytes:
     """Takes out this call's own credentials, which may look like anything."""
     for secret in _credentials(exchange):
         text = text.replace(secret, REDACTED)
@@ -291,9 +291,12 @@ def _speed(row: RequestRow, first_token: float, end: float) -> float | None:
 
 
 def _settle_tries(row: RequestRow) -> None:
-    for attempt in row.tries:
+    """The last try is the one that the row is about; those before it have said how they ended."""
+    for attempt in row.tries[-1:]:
         attempt.outcome = attempt.outcome or row.outcome
         attempt.error_message = attempt.error_message or row.error_message
+        attempt.input_tokens, attempt.output_tokens = row.input_tokens, row.output_tokens
+        attempt.cost_nanos = row.cost_nanos
 
 
 def _ms(start: float, end: float) -> float | None:

@@ -13,6 +13,7 @@ import orjson
 
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
+from llm_intercept.policy.attempts import Candidate
 from llm_intercept.policy.models import ModelMap, Resolution
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import GENERATION, MAPPED, Provider, Serving
@@ -57,6 +58,8 @@ class Planner:
         if exchange.operation not in MAPPED or exchange.websocket or not exchange.model:
             return None
         found = self._resolve(exchange)
+        if exchange.course is not None:
+            found = _at(exchange, exchange.course.current.candidate, found)
         if found.refusal is not None:
             return found.refusal
         exchange.warnings.extend(found.warnings)
@@ -147,6 +150,14 @@ class Planner:
             requested_model=exchange.model,
             input_estimate=round(len(prompt) / CHARACTERS_PER_TOKEN),
         )
+
+
+def _at(exchange: Exchange, target: Candidate, found: Resolution) -> Resolution:
+    """The resolution with this try's target in place of what the name alone led to."""
+    if target.model == found.model and target.provider == (found.provider or exchange.provider.name):
+        return found
+    refusal = None if exchange.route else found.refusal
+    return replace(found, provider=target.provider, model=target.model, refusal=refusal)
 
 
 def _is_marked(dialect: str, body: bytes) -> bool:

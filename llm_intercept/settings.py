@@ -74,6 +74,17 @@ class TimeoutSettings(Section):
     total: float = Field(0.0, description="a whole call, however much is still coming", ge=0)
 
 
+class TimeoutOverrides(Section):
+    """Seconds instead of those of `timeouts`, for one provider. Zero switches one off."""
+
+    connect: float | None = Field(None, description="connecting", ge=0)
+    first_byte: float | None = Field(
+        None, description="from the request to the first byte of the answer", ge=0
+    )
+    idle: float | None = Field(None, description="silence between two pieces of an answer", ge=0)
+    total: float | None = Field(None, description="a whole call", ge=0)
+
+
 class RetrySettings(Section):
     """Trying again, and elsewhere: before the client has been sent a byte, never after."""
 
@@ -165,6 +176,7 @@ class ProviderSettings(Section):
     title: str | None = Field(None, description="name for people")
     key_optional: bool = Field(False, description="the server needs no key")
     price_provider: str | None = Field(None, description="the id genai-prices knows it by")
+    timeouts: TimeoutOverrides = Field(default_factory=TimeoutOverrides)
     api_version: str | None = Field(
         None, description="Azure: the `api-version` of calls that did not come with one"
     )

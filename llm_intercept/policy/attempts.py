@@ -19,6 +19,7 @@ type FailureKind = Literal[
     "stream_error",  # 200, and then an error before any content
     "overflow",  # the conversation is too long for the model
     "signature",  # a thinking signature that the provider does not accept
+    "skipped",  # it was not tried at all: it cannot take this call, or not now
 ]
 RETRYABLE_STATUSES = frozenset((408, 409, 425, 429, *range(500, 600)))
 KEY_STATUSES = frozenset((401, 403, 429))
@@ -94,6 +95,8 @@ class _State:
         self._waited = 0.0
 
     def after(self, last: Try, failure: Failure) -> Try | None:
+        if failure.kind == "skipped":
+            return self._next(self._waiting, last, last.number)
         number = last.number + 1
         if number > self._rules.tries:
             return None

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from llm_intercept.wire.conceal import UsageFilter
 from llm_intercept.wire.embeddings.translation import EmbeddingRelay
+from llm_intercept.wire.farewell import farewell
+from llm_intercept.wire.holdback import HoldBack
 from llm_intercept.wire.tap import Tap
 from llm_intercept.wire.translation import Relay
 
@@ -16,7 +18,10 @@ class Pipe:
     """`hide_usage`: the usage that we asked for and the client did not is taken out again.
 
     `size` counts what the client is given; `fault` names what went wrong inside, "" for nothing.
+    `framed_as` is (dialect, content-type) where something may be added at the end.
     """
+
+    judge: HoldBack | None = None  # of the stream's beginning
 
     def __init__(
         self,
@@ -25,6 +30,7 @@ class Pipe:
         *,
         hide_usage: bool = False,
         on_first: Callable[[], None] | None = None,
+        framed_as: tuple[str, str] | None = None,
     ) -> None:
         self.first_byte = 0.0
         self.last_byte = 0.0
@@ -34,17 +40,39 @@ class Pipe:
         self._clock = clock
         self._filter = UsageFilter() if hide_usage else None
         self._on_first = on_first
+        self._framed_as = framed_as
+        self._last = b""
 
     def __call__(self, chunk: bytes) -> list[bytes]:
         if chunk:
             self._look(chunk)
         if self._filter is None:
             self.size += len(chunk)
-            return [chunk] if chunk else []
+            if not chunk:
+                return []
+            self._last = chunk
+            return [chunk]
         out = self._conceal(self._filter, chunk)
         for piece in out:
             self.size += len(piece)
+            self._last = piece
         return out
+
+    def abort(self, message: str) -> list[bytes] | None:
+        """What ends the client's stream in place of the upstream that went away; None: nothing can."""
+        if self._framed_as is None:
+            return None
+        try:
+            if self._tap is not None and self._tap.close().complete:
+                return []  # only the connection was cut: all had been said
+            rest = farewell(*self._framed_as, self._last, message)
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return None
+        if rest is None:
+            return None
+        self.size += len(rest)
+        return [rest]
 
     def _look(self, chunk: bytes) -> None:
         try:
@@ -75,6 +103,8 @@ class TranslatingPipe:
     A fault inside ends the client's stream with an error of its own dialect; so does `abort`, for an
     upstream that went away. `abort` gives what is still to be sent.
     """
+
+    judge: HoldBack | None = None  # of the stream's beginning
 
     def __init__(self, tap: Tap, relay: Relay | EmbeddingRelay, clock: Callable[[], float]) -> None:
         self.first_byte = 0.0

@@ -56,6 +56,8 @@ def logged(proxy: Proxied, text: str) -> bool:
 TUNNELS = ["TunnelGate.http_connect", "Drain.http_connect"]
 # On the way back only answers in another dialect pass a gate.
 BACK = ["Translate.responseheaders", "Translate.response"]
+# Between two tries.
+AGAIN = ["Attempt.try_failed", "Translate.try_again"]
 CALLED = [
     "Identify.requestheaders",
     "Identify.request",
@@ -78,7 +80,7 @@ def test_no_gate_is_left_out() -> None:
     def names(guard: str) -> list[str]:
         return [f"{addon.__name__}.{hook}" for addon, hook in guarded(guard)]
 
-    assert sorted(names("fail_closed")) == sorted([*TUNNELS, *CALLED, *BACK])
+    assert sorted(names("fail_closed")) == sorted([*TUNNELS, *CALLED, *BACK, *AGAIN])
     assert set(names("fail_open")) >= {*OBSERVERS, *UNSEEN}
 
 
@@ -169,6 +171,25 @@ def test_nothing_of_another_dialect_gets_past_a_gate_that_fails(
         assert json.loads(said)["error"]["code"] == "internal_error"
         [row] = proxy.settled(since)
         assert (row["outcome"], row["status"], row["attempts"]) == ("internal_error", 500, 1)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("gate", AGAIN)
+def test_a_gate_that_fails_between_two_tries_refuses(
+    server: Upstream, proxy: Proxied, gate: str, moment: str
+) -> None:
+    async def script(request: Request, answer: Answer) -> None:
+        await request.read()
+        await answer.whole(503, b'{"error":{"message":"busy","type":"server_error"}}')
+
+    server.script = script
+    since = proxy.last_id()
+    with proxy.call(wire.COMPLETIONS, wire.CHAT, {"x-fault": gate + moment}) as call:
+        assert call.status == 500
+        assert json.loads(call.read())["error"]["code"] == "internal_error"
+    assert len(server.requests) == 1
+    [row] = proxy.settled(since)
+    assert (row["outcome"], row["status"]) == ("internal_error", 500)
 
 
 def test_a_part_that_fails_while_it_is_awaited_refuses(server: Upstream, proxy: Proxied) -> None:

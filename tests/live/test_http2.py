@@ -244,9 +244,11 @@ def test_a_provider_that_resets_one_call_ends_only_that(
         )
         client.until(lambda: broken.body and whole.body)
         both.set()
-        client.until(lambda: broken.reset and whole.ended)
+        client.until(lambda: broken.ended and whole.ended)
     assert whole.body == b"".join(pieces)
-    assert broken.body == b"".join(pieces[:4])
+    before, _, last = broken.body.partition(b"event: error\n")
+    assert before == b"".join(pieces[:4])
+    assert b'"type":"api_error"' in last
     rows = {row["request_id"]: row["outcome"] for row in proxy.settled(since)}
     assert rows[whole.headers["x-llm-intercept-request-id"]] == "ok"
     assert rows[broken.headers["x-llm-intercept-request-id"]] == "upstream_cut"
