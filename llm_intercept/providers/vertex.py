@@ -197,13 +197,15 @@ def _claude(model: str, stream: bool) -> str:
 
 
 _IS_CLAUDE = re.compile(r"^(?:publishers/anthropic/models/|anthropic/)?claude")
-# gemini-embedding-2 has no `predict`, only an `embedContent` whose body is Vertex's own
-_EMBEDS = re.compile(r"^(?:publishers/google/models/)?(?!gemini-embedding-2)[^/]*embedding[^/]*$")
+# Gemini's embedding models after 001 have no `predict`, only an `embedContent` whose body is Vertex's own.
+_EMBEDS_ONE = re.compile(r"^(?:publishers/google/models/)?gemini-embedding-(?!001$)[^/]+$")
+_EMBEDS = re.compile(r"^(?:publishers/google/models/)?(?!gemini-embedding-(?!001$))[^/]*embedding[^/]*$")
 _IS_GEMINI = re.compile(r"^(?:publishers/google/models/)?(?!claude)[^/]*$")
 
 SERVES = (
     Serving("gemini", "generate", _generate, models=_IS_GEMINI),
     Serving("gemini", "count_tokens", lambda model, stream: _google("countTokens", model), models=_IS_GEMINI),
+    Serving("gemini", "embeddings", lambda model, stream: _google("embedContent", model), models=_EMBEDS_ONE),
     Serving("gemini", "embeddings", lambda model, stream: _google("predict", model), models=_EMBEDS),
     Serving("anthropic", "messages", _claude, "vertex", _IS_CLAUDE),
     # the models of other publishers, and Gemini by its full name

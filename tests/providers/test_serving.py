@@ -244,9 +244,19 @@ def test_counts_are_asked_only_in_the_client_s_dialect(
     assert (found.path(model, False) if found else None) == path
 
 
-def test_vertex_embeds_by_predict() -> None:
-    vertex = REGISTRY.providers["vertex"]
-    found = vertex.serving("openai_embeddings", "embeddings", "text-embedding-005")
+@pytest.mark.parametrize(
+    ("model", "verb"),
+    [
+        ("text-embedding-005", "predict"),
+        ("text-multilingual-embedding-002", "predict"),
+        ("gemini-embedding-001", "predict"),
+        ("gemini-embedding-2", "embedContent"),
+        ("gemini-embedding-2-preview", "embedContent"),
+        ("publishers/google/models/gemini-embedding-2", "embedContent"),
+    ],
+)
+def test_vertex_embeds_where_the_model_is_served(model: str, verb: str) -> None:
+    found = REGISTRY.providers["vertex"].serving("openai_embeddings", "embeddings", model)
     assert found is not None
-    assert found.path("text-embedding-005", False) == "/publishers/google/models/text-embedding-005:predict"
-    assert vertex.serving("openai_embeddings", "embeddings", "gemini-embedding-2") is None
+    short = model.rpartition("/")[2]
+    assert found.path(model, False) == f"/publishers/google/models/{short}:{verb}"

@@ -1,6 +1,7 @@
 """Google's shapes: `embedContent` and `batchEmbedContents`, and Vertex's older `predict` with instances.
 
-One content is one embedding, whatever number of parts it has.
+One content is one embedding, whatever number of parts it has. Vertex's `embedContent` (the models after
+gemini-embedding-001) has its settings in `embedContentConfig`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ NAME = "gemini"
 SINGLE = "embedContent"
 BATCH = "batchEmbedContents"
 PREDICT = "predict"
+VERTEX = "/publishers/"  # in the path of every model there
 PURPOSES: dict[str, Purpose] = {
     "RETRIEVAL_QUERY": "query",
     "RETRIEVAL_DOCUMENT": "document",
@@ -129,10 +131,14 @@ def _decode_instances(body: Mapping[str, Json], model: str) -> EmbedRequest:
 
 def encode_request(request: EmbedRequest, context: Context, operation: str = "") -> EmbedEncoded:
     inputs = words(request, "Gemini")
-    chosen = operation or (SINGLE if len(inputs) == 1 else BATCH)
+    chosen = operation.rpartition(":")[2] or (SINGLE if len(inputs) == 1 else BATCH)
     warn_of_others(request, NAME, context)
     if chosen == PREDICT:
         return EmbedEncoded(_instances(request, inputs), PREDICT, True)
+    if chosen == SINGLE and len(inputs) > 1:
+        raise Untranslatable("input", "embedContent takes one content at a time")
+    if chosen == SINGLE and VERTEX in operation:
+        return EmbedEncoded(_configured(request, inputs[0]), SINGLE, True)
     if request.truncate is False:
         context.warn("truncate: Gemini shortens what is too long, that cannot be forbidden")
     calls = [{"content": {"parts": [{"text": text}]}} | _written(request) for text in inputs]
@@ -140,9 +146,15 @@ def encode_request(request: EmbedRequest, context: Context, operation: str = "")
         name = f"models/{request.model.removeprefix('models/')}"
         body: Members = {"requests": [{"model": name} | call for call in calls]}
         return EmbedEncoded(body | of_own(request.extras, NAME), BATCH, True)
-    if len(calls) > 1:
-        raise Untranslatable("input", "embedContent takes one content at a time")
     return EmbedEncoded(calls[0] | of_own(request.extras, NAME), SINGLE, True)
+
+
+def _configured(request: EmbedRequest, text: str) -> Members:
+    settings = _written(request)
+    if request.truncate is not None:
+        settings["autoTruncate"] = request.truncate
+    body: Members = {"content": {"parts": [{"text": text}]}}
+    return body | ({"embedContentConfig": settings} if settings else {}) | of_own(request.extras, NAME)
 
 
 def _written(request: EmbedRequest) -> Members:

@@ -54,7 +54,7 @@ class EmbeddingTranslation:
         )
         self._request = asked
         written = self._upstream.encode_request(
-            replace(asked, model=model), self.context, _endpoint(upstream_path).rpartition(":")[2]
+            replace(asked, model=model), self.context, _endpoint(upstream_path)
         )
         return orjson.dumps(written.body)
 

@@ -317,6 +317,30 @@ def test_predict_and_its_statistics() -> None:
     assert "statistics" not in str(gemini.encode_answer(two, request, Context()))
 
 
+VERTEX = "/publishers/google/models/gemini-embedding-2:embedContent"
+
+
+def test_vertex_has_settings_in_a_config_and_takes_one_content() -> None:
+    asked = EmbedRequest("gemini-embedding-2", ("a",), dimensions=4, purpose="query", truncate=False)
+    body = gemini.encode_request(asked, context := Context(), VERTEX).body
+    assert body == {
+        "content": {"parts": [{"text": "a"}]},
+        "embedContentConfig": {
+            "taskType": "RETRIEVAL_QUERY",
+            "outputDimensionality": 4,
+            "autoTruncate": False,
+        },
+    }
+    assert not context.warnings
+    again = gemini.decode_request(body, "gemini-embedding-2", VERTEX)
+    assert (again.inputs, again.dimensions, again.purpose, again.truncate) == (("a",), 4, "query", False)
+    assert gemini.encode_request(EmbedRequest("m", ("a",)), Context(), VERTEX).body == {
+        "content": {"parts": [{"text": "a"}]}
+    }
+    with pytest.raises(Untranslatable, match="one content at a time"):
+        gemini.encode_request(EmbedRequest("m", ("a", "b")), Context(), VERTEX)
+
+
 def test_the_older_endpoints() -> None:
     request = ollama.decode_request(
         {"model": "m", "prompt": "a", "options": {"num_ctx": 1}, "keep_alive": "5m"}

@@ -103,6 +103,26 @@ def test_one_input_stays_one_for_gemini() -> None:
     assert orjson.loads(answer)["embedding"] == {"values": [1.0]}
 
 
+def test_openai_s_client_gets_vertex_s_newest_embeddings() -> None:
+    """The settings stand in a config, and there is one input to a call."""
+    one = EmbeddingTranslation("openai_embeddings", "gemini", Context())
+    path = "/v1/projects/p/locations/global/publishers/google/models/gemini-embedding-2:embedContent"
+    asked = {"model": "e", "input": "a", "dimensions": 2}
+    written = one.write(orjson.dumps(asked), "/v1/embeddings", "gemini-embedding-2", path)
+    assert orjson.loads(written) == {
+        "content": {"parts": [{"text": "a"}]},
+        "embedContentConfig": {"outputDimensionality": 2},
+    }
+    answer = {
+        "embedding": {"values": [0.5, 1.0]},
+        "usageMetadata": {"promptTokenCount": 3},
+        "truncated": False,
+    }
+    given = orjson.loads(one.answer(orjson.dumps(answer), "application/json"))
+    assert given["data"][0]["embedding"] == [0.5, 1.0]
+    assert given["usage"]["prompt_tokens"] == 3
+
+
 def test_what_cannot_be_said_is_refused() -> None:
     made = EmbeddingTranslation("openai_embeddings", "gemini", Context(requested_model="m"))
     with pytest.raises(Untranslatable, match="tokens"):
