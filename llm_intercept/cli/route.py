@@ -5,6 +5,7 @@ import click
 from llm_intercept.cli import route_words
 from llm_intercept.cli.output import json_option, print_json
 from llm_intercept.cli.route_breakers import show_breakers
+from llm_intercept.cli.route_explain import explain
 from llm_intercept.cli.route_set import set_route
 from llm_intercept.cli.route_try import test_route
 from llm_intercept.cli.session import Session, pass_session
@@ -20,11 +21,13 @@ def command() -> None:
 
     \b
     llm-intercept route set safe --model 'claude-*' --to anthropic/ --to gemini/gemini-2.5-pro
+    llm-intercept route explain claude-sonnet-4-5 --project demo
     llm-intercept route test safe
     """
 
 
 command.add_command(set_route)
+command.add_command(explain)
 command.add_command(test_route)
 command.add_command(show_breakers)
 

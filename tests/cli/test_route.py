@@ -182,6 +182,63 @@ def test_what_does_not_exist(cli, act: str) -> None:
     assert "no route 'nope'" in cli("route", act, "nope", code=3).stderr
 
 
+def explained(cli_json, *words: str) -> tuple[str, list[str]]:
+    found = cli_json("route", "explain", *words)
+    names = [f"{c['provider']}/{c['model']} {c['key']}" for c in found["candidates"]]
+    return found["route"], names
+
+
+def test_explain(cli, cli_json, keys) -> None:
+    cli("route", "set", "long", "--min-tokens", "60000", "--to", "openai/gpt-5", "--longer", "groq/")
+    cli("route", "set", "claude", "--model", "claude-*", "--to", "anthropic/", "--to", "openai/gpt-5")
+    cli("token", "create", "--project", "default", "--name", "laptop")
+    assert explained(cli_json, "claude-sonnet-4-5") == (
+        "claude",
+        ["anthropic/claude-sonnet-4-5 default", "openai/gpt-5 default"],
+    )
+    assert explained(cli_json, "claude-sonnet-4-5", "--tokens", "60000", "--token", "laptop")[0] == "long"
+    assert explained(cli_json, "gpt-5") == ("", ["openai/gpt-5 default"])
+    assert explained(cli_json, "gpt-5", "--own-key") == ("", ["openai/gpt-5 None"])
+    found = cli_json("route", "explain", "claude-sonnet-4-5")
+    assert found["passed_over"] == [{"route": "long", "because": "min_tokens"}]
+    assert [c["reason"] for c in found["candidates"]] == ["first in order", "number 2 in order"]
+    text = cli("route", "explain", "claude-sonnet-4-5").stdout
+    assert "Not the route long: it is for longer prompts." in text
+    assert "Route: claude" in text
+    assert "first in order" in text
+    assert "No route takes this call." in cli("route", "explain", "gpt-5").stdout
+    long = cli_json("route", "explain", "gpt-5", "--tokens", "70000")["candidates"]
+    assert [c["longer"] for c in long] == [False, True]
+
+
+def test_explain_shows_what_is_left_alone(cli, cli_json, home: Path, keys) -> None:
+    cli("key", "add", "openai", "--key-stdin", "--name", "second", stdin=KEY)
+    write(home, cooling("openai", "default"))
+    found = {c["key"]: c for c in cli_json("route", "explain", "gpt-5")["candidates"]}
+    assert found["second"]["usable"] is True
+    assert found["default"]["usable"] is False
+    assert "429 rate_limit_error" in found["default"]["state"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["gpt-5", "--own-key", "--project", "default"], 2, "no --project and no --token"),
+        (["gpt-5", "--project", "nope"], 3, "no project named 'nope'"),
+        (["gpt-5", "--token", "nope"], 3, "no token 'nope'"),
+        (["gpt-5", "--provider", "nope"], 3, "no provider 'nope'"),
+        (["gpt-5", "--dialect", "nope"], 1, "openai_chat, anthropic"),
+    ],
+)
+def test_what_cannot_be_explained(cli, words: list[str], code: int, said: str) -> None:
+    assert said in cli("route", "explain", *words, code=code).stderr
+
+
+def test_explain_without_a_key(cli, keys) -> None:
+    cli("route", "set", "r", "--to", "mistral/x")
+    assert "No target has a key" in cli("route", "explain", "gpt-5").stdout
+
+
 def test_a_test_needs_a_proxy(cli, keys, home: Path) -> None:
     cli("init")
     (home / "config.toml").write_text("port = 1\n")
