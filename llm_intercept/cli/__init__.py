@@ -40,6 +40,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "provider": "List the providers, and try their keys.",
         "route": "Say where calls may go, and what happens when a target fails.",
         "failure": "Simulate failures on purpose: errors, timeouts, cut streams.",
+        "limit": "Say who may take how much: requests, tokens, money.",
         "config": "Show the settings and where each value comes from.",
     },
     "Look": {

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from llm_intercept.errors import StoreError
 from llm_intercept.exchange import Principal
 from llm_intercept.policy.failures import Failures
+from llm_intercept.policy.limits import StoredLimit
 from llm_intercept.policy.routing import Route
 from llm_intercept.policy.tokens import (
     Expired,
@@ -33,6 +34,7 @@ from llm_intercept.store.breakers import BreakerResets, ResetKey
 from llm_intercept.store.credentials import Credentials, SealedCredential, StoredCredential
 from llm_intercept.store.database import Database
 from llm_intercept.store.failures import FailureSettings
+from llm_intercept.store.limits import Limits
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
 from llm_intercept.store.routes import Routes
@@ -84,6 +86,7 @@ class Control:
         self._keys: dict[str, tuple[StoredCredential, ...]] = {}
         self._projects: dict[str, Project] = {}
         self.failing: Mapping[tuple[str, str], Failures] = {}
+        self.limiting: tuple[StoredLimit, ...] = ()
         try:
             self._check_key()
             self.projects = Projects(self._database)
@@ -93,6 +96,7 @@ class Control:
             self.failures = FailureSettings(self._database)
             self.routes = Routes(self._database)
             self.breakers = BreakerResets(self._database)
+            self.limits = Limits(self._database)
             self.refresh()
         except sqlite3.Error as error:
             self._connection.close()
@@ -180,6 +184,7 @@ class Control:
             self._opened, self._keys = {}, {}
             self.routing = self.routes.active()
             self.resets = self.breakers.asked()
+            self.limiting = self.limits.active()
             self.failing = self.failures.active()
         finally:
             self._connection.execute("COMMIT")

@@ -1,0 +1,119 @@
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_intercept.home import Home
+from llm_intercept.policy.windows import FOREVER
+from llm_intercept.store.reservations import Counters
+
+type Json = Callable[..., Any]
+
+
+def count(home: Path, key: str, used: int, reserved: int) -> None:
+    with closing(Counters(Home(home).limits_db)) as counters, counters.changing(5.0) as changes:
+        counter = changes.counters([key])[key]
+        counter.add(0, FOREVER, used)
+        counter.hold(0, FOREVER, reserved)
+        changes.changed(key)
+
+
+def test_set_list_show(cli, cli_json: Json) -> None:
+    cli("project", "create", "demo")
+    made = cli_json(
+        "limit", "set", "--project", "Demo", "--cost", "$5.50", "--per", "day", "--timezone", "Europe/Berlin"
+    )
+    assert (made["scope"], made["name"], made["amount"], made["soft"]) == (
+        "project",
+        "demo",
+        5_500_000_000,
+        False,
+    )
+    assert made["text"] == "project demo may spend $5.50 a day"
+    assert [found["id"] for found in cli_json("limit", "list")] == [made["id"]]
+    assert cli_json("limit", "show", made["id"])["usage"][0]["remaining"] == 5_500_000_000
+    assert "(Europe/Berlin)" in cli("limit", "list").stdout
+    assert "project demo" in cli("limit", "show", made["id"]).stdout
+
+
+def test_setting_it_again_changes_it(cli_json: Json) -> None:
+    first = cli_json("limit", "set", "--each", "token", "--requests", "60", "--per", "minute")
+    words = ("--requests", "1.5k", "--per", "minute", "--soft", "--threshold", "50")
+    second = cli_json("limit", "set", "--each", "token", *words)
+    assert second["id"] == first["id"]
+    assert (second["amount"], second["soft"], second["thresholds"]) == (1500, True, [50])
+    assert len(cli_json("limit", "list")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "scope", "name", "measure", "amount"),
+    [
+        ("--global --concurrency 20", "global", "", "concurrency", 20),
+        ("--each client-ip --requests 9 --per hour", "client_ip", "", "requests", 9),
+        ("--ip 10.0.0.0/8 --tokens 2M --per week", "client_ip", "10.0.0.0/8", "tokens", 2_000_000),
+        ("--token laptop --requests 5 --per total", "token", "demo/laptop", "requests", 5),
+        ("--token demo/laptop --requests 5 --per total", "token", "demo/laptop", "requests", 5),
+        ("--token demo/* --requests 5 --per total", "token", "demo/*", "requests", 5),
+        ("--provider OpenAI --cost 0.000001 --per month", "provider", "openai", "cost", 1000),
+        ("--model gpt-4o* --tokens 1,000 --per day", "model", "gpt-4o*", "tokens", 1000),
+        ("--user ada --cost 1_000 --per day", "user", "ada", "cost", 10**12),
+    ],
+)
+def test_who_and_what(
+    cli, cli_json: Json, words: str, scope: str, name: str, measure: str, amount: int
+) -> None:
+    cli("project", "create", "demo")
+    cli("token", "create", "--project", "demo", "--name", "laptop")
+    made = cli_json("limit", "set", *words.split())
+    assert (made["scope"], made["name"], made["measure"], made["amount"]) == (scope, name, measure, amount)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--requests", "5", "--per", "day"), 2, "whom it is for"),
+        (("--global", "--user", "a", "--requests", "5", "--per", "day"), 2, "whom it is for"),
+        (("--global", "--per", "day"), 2, "how much of what"),
+        (("--global", "--requests", "5", "--cost", "5", "--per", "day"), 2, "how much of what"),
+        (("--global", "--requests", "5"), 2, "in which time"),
+        (("--global", "--requests", "many", "--per", "day"), 2, "is not an amount"),
+        (("--global", "--requests", "1.5", "--per", "day"), 2, "more decimals"),
+        (("--global", "--requests", "5", "--per", "day", "--timezone", "Mars"), 1, "not a time zone"),
+        (("--global", "--concurrency", "5", "--per", "day"), 1, "same time"),
+        (("--global", "--concurrency", "0"), 1, "no call at all"),
+        (("--project", "nope", "--requests", "5", "--per", "day"), 3, "no project named"),
+        (("--token", "nope", "--requests", "5", "--per", "day"), 3, "no token"),
+        (("--provider", "nope", "--requests", "5", "--per", "day"), 3, "no provider"),
+    ],
+)
+def test_what_cannot_be_set(cli, words: tuple[str, ...], code: int, said: str) -> None:
+    assert said in cli("limit", "set", *words, code=code).stderr
+
+
+def test_suspend_and_remove(cli, cli_json: Json) -> None:
+    made = cli_json("limit", "set", "--global", "--requests", "5", "--per", "total")["id"]
+    assert cli_json("limit", "disable", made)["enabled"] is False
+    assert "no" in cli("limit", "list").stdout
+    assert cli_json("limit", "enable", made)["enabled"] is True
+    assert "everybody together" in cli("limit", "remove", made).stdout
+    assert cli_json("limit", "list") == []
+    assert "There is no limit" in cli("limit", "list").stdout
+    assert "no limit" in cli("limit", "show", made, code=3).stderr
+
+
+def test_usage(cli, cli_json: Json, home: Path) -> None:
+    assert "Nothing has been counted" in cli("limit", "usage").stdout
+    total = cli_json("limit", "set", "--each", "token", "--cost", "2", "--per", "total")["id"]
+    day = cli_json("limit", "set", "--global", "--requests", "10", "--per", "day")["id"]
+    count(home, f"{total}:demo/laptop", 1_500_000_000, 250_000_000)
+    count(home, "lim_gone:", 1, 1)
+    by_id = {line["id"]: line for line in cli_json("limit", "usage")}
+    assert by_id.keys() == {total, day}
+    laptop = by_id[total]
+    assert (laptop["who"], laptop["remaining"], laptop["resets"]) == ("token demo/laptop", 250_000_000, None)
+    assert by_id[day]["resets"].endswith("00:00 UTC")
+    shown = cli("limit", "usage", total).stdout
+    assert "$1.50" in shown
+    assert "$0.25" in shown
