@@ -22,7 +22,8 @@ class Authenticate:
         headers = exchange.request_headers
         if (tunnel := self.exchanges.tunnels.get(flow.client_conn)) is not None:
             headers = {**headers, "proxy-authorization": tunnel.authorization.get_secret_value()}
-        refusal = self.exchanges.gateway.access.authenticate(exchange, headers)
+        door = self.exchanges.door(flow.client_conn) if exchange.listener else None
+        refusal = self.exchanges.gateway.access.authenticate(exchange, headers, door)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
         exchange.phases.authenticated = self.exchanges.gateway.clock()

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from mitmproxy import connection, http
 from pydantic import SecretStr
 
+from llm_intercept.access import Door
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 from llm_intercept.gateway import Gateway
@@ -35,7 +36,12 @@ class Exchanges:
         self.tunnels: WeakKeyDictionary[connection.Client, Tunnel] = WeakKeyDictionary()
         self.meters: WeakKeyDictionary[http.HTTPFlow, FrameMeter] = WeakKeyDictionary()  # of WebSockets
         self.draining = False  # this process is about to end
+        self.doors: dict[str, Door] = {}  # by mode specification: named listeners, those stopped included
         self._by_flow: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
+
+    def door(self, client: connection.Client) -> Door | None:
+        """The named listener that this client came by."""
+        return self.doors.get(client.proxy_mode.full_spec) if self.doors else None
 
     def get(self, flow: http.HTTPFlow) -> Exchange | None:
         return self._by_flow.get(flow)

@@ -13,6 +13,7 @@ try:
     from addons.exchanges import Exchanges
     from addons.identify import Identify
     from addons.lifecycle import Lifecycle
+    from addons.listeners import Listeners
     from addons.portal import Portal
     from addons.record import Record
     from addons.route import Route
@@ -27,6 +28,7 @@ except ImportError as error:
 
 exchanges = Exchanges(Gateway())
 addons = [
+    Listeners(exchanges),
     Lifecycle(exchanges),
     TunnelGate(exchanges),
     Identify(exchanges),

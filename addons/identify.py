@@ -6,13 +6,17 @@ from mitmproxy import http
 
 from addons.exchanges import Exchanges, lowered, to_response
 from addons.guard import fail_closed, refuse
-from addons.tunnel import proxy_denied
+from addons.tunnel import in_plain_text, proxy_denied, stopped
+from llm_intercept.access import Door
 from llm_intercept.entry import Arrival
+from llm_intercept.environment import LOCAL_HOSTS
 from llm_intercept.errors import Refusal
+
+_LEFT = Refusal("not_found", "not_a_provider", "The host of this listener is no provider's any more.")
 
 
 def entry_of(exchanges: Exchanges, flow: http.HTTPFlow) -> str:
-    """The way in: "connect", "absolute" (forward proxy without TLS) or "base_url"."""
+    """The way in: "connect", "absolute" (forward proxy without TLS) or "base_url"; listeners have others."""
     if flow.client_conn in exchanges.tunnels:
         return "connect"
     if flow.metadata.get("form") == "absolute" and not exchanges.gateway.is_self(
@@ -20,6 +24,18 @@ def entry_of(exchanges: Exchanges, flow: http.HTTPFlow) -> str:
     ):
         return "absolute"
     return "base_url"
+
+
+def _by_door(flow: http.HTTPFlow, door: Door, entry: str) -> str:
+    """The way in by a named listener whose mode decides that, and not the call."""
+    request = flow.request
+    if door.entry == "reverse" and door.parent is not None:
+        host, port = door.parent
+        request.host_header = host if port in (80, 443) else f"{host}:{port}"
+    if entry == "absolute" and door.listens is not None:
+        ours = (door.listens[0], *LOCAL_HOSTS)
+        entry = "base_url" if request.port == door.listens[1] and request.host in ours else entry
+    return door.entry or entry
 
 
 def _announced(request: http.Request) -> int | None:
@@ -42,7 +58,10 @@ class Identify:
         if flow.response or flow.error:
             return
         request = flow.request
+        door = self.exchanges.door(flow.client_conn) if self.exchanges.doors else None
         entry = entry_of(self.exchanges, flow)
+        if door is not None:
+            entry = _by_door(flow, door, entry)
         flow.metadata["entry"] = entry
         arrival = Arrival(
             entry=entry,
@@ -52,13 +71,19 @@ class Identify:
             path=request.path,
             headers=lowered(request.headers),
             client_ip=flow.client_conn.peername[0] if flow.client_conn.peername else "",
+            provider=door.provider if door is not None else "",
         )
         entry_rules = self.exchanges.gateway.entry
         exchange = entry_rules.identify(arrival, time.perf_counter())
         if exchange is None:
-            self._stranger(flow, arrival)
+            self._stranger(flow, arrival, door)
             return
         self.exchanges.attach(flow, exchange)
+        if door is not None:
+            exchange.listener = door.name
+            if not door.open:
+                refuse(self.exchanges, flow, stopped(door))
+                return
         length = _announced(request)
         if length is None:
             limit = str(entry_rules.body_limit)
@@ -72,11 +97,15 @@ class Identify:
         if flow.metadata.get("too_large") and flow.response is None:
             refuse(self.exchanges, flow, self.exchanges.gateway.entry.too_large())
 
-    def _stranger(self, flow: http.HTTPFlow, arrival: Arrival) -> None:
+    def _stranger(self, flow: http.HTTPFlow, arrival: Arrival, door: Door | None) -> None:
         """Plain HTTP to a host that is no provider: proxied as it is, for those who may."""
         if arrival.entry == "base_url":
             return  # the portal answers
-        verdict = self.exchanges.gateway.access.tunnel(arrival.headers.get("proxy-authorization", ""), False)
+        authorization = arrival.headers.get("proxy-authorization", "")
+        verdict = self.exchanges.gateway.access.tunnel(authorization, False, door)
+        if door is not None and (arrival.entry == "reverse" or not door.open):
+            flow.response = to_response(in_plain_text(_LEFT if door.open else stopped(door)))
+            return
         if isinstance(verdict, Refusal):
             flow.response = to_response(proxy_denied(verdict))
             return

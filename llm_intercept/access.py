@@ -56,6 +56,28 @@ def denied(state: TokenState) -> Refusal:
     return Refusal(kind, code, message)  # type: ignore[arg-type]
 
 
+_INACTIVE = Refusal("permission", *_REASONS[Inactive])
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The named listener that a call came by: what it adds to the call, and how strict it is.
+
+    `entry` is "" where the call itself says how it came in; `parent` is an address of the operator's choice
+    that its calls lead to. `open` turns False when it is stopped, for connections that are still there.
+    """
+
+    name: str
+    listens: tuple[str, int] | None = None
+    provider: str = ""
+    project: str = ""
+    required: bool = False
+    exposed: bool = False
+    entry: str = ""
+    parent: tuple[str, int] | None = None
+    open: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """What the request's own credentials say: a principal by token, and which of them are ours."""
@@ -73,21 +95,25 @@ class Access:
         self.required = required
         self._now = now
 
-    def tunnel(self, authorization: str, to_provider: bool) -> Principal | Refusal | None:
+    def tunnel(
+        self, authorization: str, to_provider: bool, door: Door | None = None
+    ) -> Principal | Refusal | None:
         """For CONNECT and for plain proxying: None is an anonymous caller that may pass."""
         self._control.refresh()
-        return self._proxy(authorization, to_provider)
+        return self._proxy(authorization, to_provider, door)
 
-    def _proxy(self, authorization: str, to_provider: bool) -> Principal | Refusal | None:
+    def _proxy(self, authorization: str, to_provider: bool, door: Door | None) -> Principal | Refusal | None:
         candidates = [text for text in proxy_credentials(authorization) if is_token(text)]
         if candidates:
             state = self._control.token(candidates[0], self._now())
             return state.principal if isinstance(state, Valid) else denied(state)
-        if self.required and not to_provider:
+        if not to_provider and (self.required if door is None else door.required):
             return _MISSING
         return None
 
-    def authenticate(self, exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
+    def authenticate(
+        self, exchange: Exchange, headers: Mapping[str, str], door: Door | None = None
+    ) -> Refusal | None:
         """Sets `principal` and `presented` (what must be removed), or says why not.
 
         `headers` are by lower-case name; inside a tunnel, with the Proxy-Authorization of its CONNECT.
@@ -98,22 +124,30 @@ class Access:
         if isinstance(found, Refusal):
             return found
         exchange.presented, exchange.foreign = found.ours, found.foreign
-        proxy = self._proxy(headers.get("proxy-authorization", ""), True)
+        proxy = self._proxy(headers.get("proxy-authorization", ""), True, door)
         if isinstance(proxy, Refusal):
             return proxy
-        exchange.principal = self._principal(exchange, found, proxy)
-        return None if exchange.principal else _MISSING
-
-    def _principal(self, exchange: Exchange, found: _Found, proxy: Principal | None) -> Principal | None:
         if found.principal is not None:
-            return found.principal
-        if proxy is not None:
-            return replace(proxy, own_key=True)
-        if self.required:
-            return None
+            exchange.principal = found.principal
+        elif proxy is not None:
+            exchange.principal = replace(proxy, own_key=True)
+        else:
+            return self._without_token(exchange, found, door)
+        return None
+
+    def _without_token(self, exchange: Exchange, found: _Found, door: Door | None) -> Refusal | None:
+        """Filed under the listener's project, if it has one; the client's own key is all that it can use."""
+        if self.required if door is None else door.required:
+            return _MISSING
+        project = door.project if door is not None else ""
+        if project and self._control.is_inactive(project):
+            return _INACTIVE
         if found.foreign:
-            return self._control.own_key(found.foreign[0].value)
-        return replace(self._control.anonymous(), own_key=not exchange.provider.key_optional)
+            exchange.principal = self._control.own_key(found.foreign[0].value, project)
+        else:
+            who = self._control.anonymous(project)
+            exchange.principal = replace(who, own_key=not exchange.provider.key_optional)
+        return None
 
     def _own_tokens(self, exchange: Exchange, credentials: Sequence[Presented]) -> _Found | Refusal:
         ours = tuple(p for p in credentials if is_token(p.value) or is_aws_key_id(p))

@@ -14,6 +14,9 @@ from llm_intercept.settings import LimitsSettings
 type NewId = Callable[[], tuple[int, str]]
 """Gives the next (epoch microseconds, UUIDv7)."""
 
+OWN_PAGES = frozenset({"/", "/health", "/live", "/ready", "/metrics", "/ca.pem"})
+"""What the port answers itself (addons/portal.py), whatever a listener's provider would make of it."""
+
 _PRODUCT = re.compile(r"[^\s(;,]+")
 
 
@@ -28,6 +31,7 @@ class Arrival:
     path: str
     headers: Mapping[str, str]
     client_ip: str
+    provider: str = ""  # of the named listener: for base-URL calls that name none
 
 
 class Entry:
@@ -70,13 +74,17 @@ class Entry:
         return exchange
 
     def _destination(self, arrival: Arrival) -> tuple[Provider, str, bool] | None:
-        """(provider, its own path, whether the client named it)."""
+        """(provider, its own path, whether the client or its listener named it)."""
         if arrival.entry != "base_url":
             provider = self._registry.by_host(arrival.host, arrival.port)
             return None if provider is None else (provider, arrival.path, True)
         path, mark, query = arrival.path.partition("?")
         named = self._registry.by_prefix(path, arrival.headers, query)
+        if named is None and arrival.provider:
+            named = self._registry.at(arrival.provider, path)
         found = named or self._registry.by_path(path, arrival.headers, arrival.method, query)
+        if found is None and arrival.provider in self._registry.providers and path not in OWN_PAGES:
+            found = named = self._registry.providers[arrival.provider], path
         return None if found is None else (found[0], found[1] + mark + query, named is not None)
 
     def reassign(self, exchange: Exchange) -> None:

@@ -38,6 +38,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "project": "Create and show projects, to which calls and tokens belong.",
         "token": "Create and revoke the tokens that clients use instead of keys.",
         "provider": "List the providers, and try their keys.",
+        "listener": "Listen on more ports, each with defaults of its own.",
         "route": "Say where calls may go, and what happens when a target fails.",
         "failure": "Simulate failures on purpose: errors, timeouts, cut streams.",
         "limit": "Say who may take how much: requests, tokens, money.",

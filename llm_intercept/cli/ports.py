@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from llm_intercept.errors import Conflict
+from llm_intercept.errors import ConfigError, Conflict
 
 
 def claim(host: str, port: int, option: str) -> None:
@@ -17,3 +17,18 @@ def claim(host: str, port: int, option: str) -> None:
         taken = error.errno == errno.EADDRINUSE
         why = "is used by another program" if taken else f"cannot be listened on ({error.strerror})"
         raise Conflict(f"{host}:{port} {why}; choose another port with {option} N") from None
+
+
+def is_free(host: str, port: int, *, udp: bool = False) -> bool:
+    """Whether this address could be listened on now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as probe:
+            if not udp:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return False
+        raise ConfigError(f"{host} cannot be listened on ({error.strerror})") from None
+    return True

@@ -93,6 +93,14 @@ class Registry:
             return self.providers["azure"], path
         return provider, self._completed(provider, f"/{rest}") + mark + inline
 
+    def at(self, name: str, path: str) -> tuple[Provider, str] | None:
+        """The provider of this name and its own path, if it knows the path (with or without its prefix)."""
+        provider = self.providers.get(name)
+        if provider is None:
+            return None
+        completed = self._completed(provider, path)
+        return (provider, completed) if self._known(provider, completed) else None
+
     def _completed(self, provider: Provider, path: str) -> str:
         """Base URLs are written with and without the API's prefix; the first reading that means something."""
         if not provider.bare or self._known(provider, path):

@@ -35,6 +35,7 @@ from llm_intercept.store.credentials import Credentials, SealedCredential, Store
 from llm_intercept.store.database import Database
 from llm_intercept.store.failures import FailureSettings
 from llm_intercept.store.limits import Limits
+from llm_intercept.store.listeners import Listener, Listeners
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
 from llm_intercept.store.routes import Routes
@@ -85,6 +86,7 @@ class Control:
         self._opened: dict[tuple[str, str], StoredCredential] = {}
         self._keys: dict[str, tuple[StoredCredential, ...]] = {}
         self._projects: dict[str, Project] = {}
+        self.listening: Mapping[str, Listener] = {}
         self.failing: Mapping[tuple[str, str], Failures] = {}
         self.limiting: tuple[StoredLimit, ...] = ()
         try:
@@ -93,6 +95,7 @@ class Control:
             self.tokens = Tokens(self._database, self.projects)
             self.credentials = Credentials(self._database)
             self.sessions = Sessions(self._database)
+            self.listeners = Listeners(self._database)
             self.failures = FailureSettings(self._database)
             self.routes = Routes(self._database)
             self.breakers = BreakerResets(self._database)
@@ -135,13 +138,18 @@ class Control:
             return Unknown(), None
         return judge(issued, now), self._vault.decrypt(issued.secret)
 
-    def own_key(self, key: str) -> Principal:
-        """Who a client with a provider key of its own is: the default project, named by a fingerprint."""
-        return self._default(f"own:{fingerprint(key, self._vault.digest)}", own_key=True)
+    def own_key(self, key: str, project: str = "") -> Principal:
+        """Who a client with a provider key of its own is: named by a fingerprint, in the default project."""
+        return self._without_token(project, f"own:{fingerprint(key, self._vault.digest)}", own_key=True)
 
-    def anonymous(self) -> Principal:
+    def anonymous(self, project: str = "") -> Principal:
         """Who a client without any credential is (local servers that need none)."""
-        return self._default("")
+        return self._without_token(project, "")
+
+    def is_inactive(self, project: str) -> bool:
+        """Whether a project was switched off."""
+        found = self._projects.get(project)
+        return found is not None and not found.active
 
     def credential(self, provider: str) -> StoredCredential | None:
         """The key that is in use for a provider, decrypted at its first use."""
@@ -170,8 +178,8 @@ class Control:
         """The providers with a key in use."""
         return frozenset(self._sealed)
 
-    def _default(self, token: str, *, own_key: bool = False) -> Principal:
-        project = self._projects[DEFAULT_PROJECT]
+    def _without_token(self, name: str, token: str, *, own_key: bool = False) -> Principal:
+        project = self._projects.get(name) or self._projects[DEFAULT_PROJECT]
         return Principal(project.name, token, capture=project.capture, own_key=own_key)
 
     def _load(self) -> None:
@@ -181,6 +189,7 @@ class Control:
             self._aws = self.tokens.issued("aws")
             self._sealed = self.credentials.sealed()
             self._projects = {project.name: project for project in self.projects.list()}
+            self.listening = {listener.name: listener for listener in self.listeners.list()}
             self._opened, self._keys = {}, {}
             self.routing = self.routes.active()
             self.resets = self.breakers.asked()
