@@ -8,7 +8,7 @@ from llm_intercept.wire.tap import Tap
 from llm_intercept.wire.translation import Translation
 
 # Operations whose streams the grammars describe; Anthropic's old text completions are none of them.
-_DESCRIBED = frozenset(("chat", "responses", "messages", "generate", "converse"))
+_DESCRIBED = frozenset(("chat", "responses", "messages", "generate", "converse", "invoke"))
 
 
 class Share:

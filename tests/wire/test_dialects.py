@@ -1,14 +1,16 @@
 """What each dialect makes of its own wire bytes: small files in `bytes/`, one row of expectations each."""
 
+import ast
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from llm_intercept.errors import ConfigError
-from llm_intercept.wire import dialects
+from llm_intercept.wire import codecs, dialects
 from llm_intercept.wire.tap import Reading, Tap
 from llm_intercept.wire.usage import Usage
 from tests.wire import cuts
@@ -340,3 +342,21 @@ def test_names() -> None:
     with pytest.raises(ConfigError, match="no dialect 'nonsense'; there are anthropic"):
         dialects.get("nonsense")
     assert Tap("nonsense", "", "").dialect is dialects.get("observe")
+
+
+@pytest.mark.parametrize("package", [dialects, codecs], ids=lambda package: package.__name__)
+def test_mypy_checks_every_module_against_its_protocol(package: Any) -> None:
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    lists = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.List)
+    ]
+    checked = {
+        item.id
+        for node in lists
+        if isinstance(node.value, ast.List)
+        for item in node.value.elts
+        if isinstance(item, ast.Name)
+    }
+    assert checked == package.names()

@@ -1,12 +1,36 @@
-"""The codecs, one package for each dialect that can be translated; they never import one another."""
+"""The codecs, one package for each dialect that can be translated; they never import one another.
+
+A package is the codec; `get` finds it by its name, and mypy checks each one against the protocol.
+"""
 
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.wire.codec import Codec
+
+if TYPE_CHECKING:  # at run time they are found by scanning
+    from llm_intercept.wire.codecs import (
+        anthropic,
+        bedrock_converse,
+        gemini,
+        ollama,
+        openai_chat,
+        openai_completions,
+        openai_responses,
+    )
+
+    CHECKED: list[Codec] = [
+        anthropic,
+        bedrock_converse,
+        gemini,
+        ollama,
+        openai_chat,
+        openai_completions,
+        openai_responses,
+    ]
 
 
 @cache

@@ -1,12 +1,12 @@
 """What frames mean: one module per wire format, each a `Dialect`. Dialects never import one another.
 
-A module is the dialect (mypy checks modules against the protocol); `get` finds it by its name.
+A module is the dialect; `get` finds it by its name, and mypy checks each one against the protocol.
 """
 
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from llm_intercept.errors import ConfigError, Refusal, Reply
 from llm_intercept.wire.facts import RequestFacts
@@ -19,28 +19,56 @@ MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, Recurs
 class Dialect(Protocol):
     """Everything but `refusal` reads what somebody else wrote, so it accepts anything."""
 
-    @staticmethod
-    def refusal(refusal: Refusal, request_id: str) -> Reply:
+    def refusal(self, refusal: Refusal, request_id: str) -> Reply:
         """The refusal in the provider's own error format, so that its SDK raises its own typed exception."""
 
-    @staticmethod
-    def read_request(body: bytes) -> RequestFacts: ...
+    def read_request(self, body: bytes) -> RequestFacts: ...
 
-    @staticmethod
-    def prompt_text(body: bytes) -> str:
+    def prompt_text(self, body: bytes) -> str:
         """The words of the prompt, for estimates; images and other media excluded."""
 
-    @staticmethod
-    def read_error(status: int, body: bytes) -> tuple[str, str]:
+    def read_error(self, status: int, body: bytes) -> tuple[str, str]:
         """(type, message) of an error answer."""
 
-    @staticmethod
-    def read_answer(reading: Reading, payload: Payload) -> None:
+    def read_answer(self, reading: Reading, payload: Payload) -> None:
         """A whole JSON answer."""
 
-    @staticmethod
-    def read_event(reading: Reading, event: str, payload: Payload) -> None:
+    def read_event(self, reading: Reading, event: str, payload: Payload) -> None:
         """One frame of a streamed answer; `event` is the framing's own name of it, or ""."""
+
+
+if TYPE_CHECKING:  # at run time they are found by scanning
+    from llm_intercept.wire.dialects import (
+        anthropic,
+        bedrock_converse,
+        bedrock_invoke,
+        cohere,
+        gemini,
+        observe,
+        ollama,
+        openai_audio,
+        openai_chat,
+        openai_completions,
+        openai_embeddings,
+        openai_images,
+        openai_responses,
+    )
+
+    CHECKED: list[Dialect] = [
+        anthropic,
+        bedrock_converse,
+        bedrock_invoke,
+        cohere,
+        gemini,
+        observe,
+        ollama,
+        openai_audio,
+        openai_chat,
+        openai_completions,
+        openai_embeddings,
+        openai_images,
+        openai_responses,
+    ]
 
 
 @cache

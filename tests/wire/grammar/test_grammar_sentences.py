@@ -503,7 +503,48 @@ CONVERSE: list[tuple[list[Any], list[str]]] = [
         [f"metadata has no usage.{name}" for name in ("inputTokens", "outputTokens", "totalTokens")],
     ),
 ]
+
+
+# Ollama
+def line(done: bool = False, **message: Any) -> Event:
+    head = {"model": "m", "created_at": "2026-01-01T00:00:00Z"}
+    last = {"done_reason": "stop", "prompt_eval_count": 1, "eval_count": 2} if done else {}
+    return {**head, "message": {"role": "assistant", "content": "", **message}, "done": done, **last}
+
+
+def calling(**function: Any) -> Event:
+    return line(tool_calls=[{"function": function}])
+
+
+FULL = line(True)
+OLLAMA: list[tuple[list[Any], list[str]]] = [
+    ([line(content="a"), line(thinking="b"), FULL], []),
+    ([calling(name="f", arguments={"a": 1}), FULL], []),
+    (
+        [{**line(), "message": None, "response": "a"}, FULL],
+        ["a chunk lacks a member or has one of a wrong type"],
+    ),
+    ([{"model": "m", "created_at": "x", "response": "a", "done": False}, FULL], []),
+    ([line(), {"error": "no room"}], []),
+    ([line()], ["the stream ended without a line that says done"]),
+    ([FULL, line()], ["a line after the last one"]),
+    ([{"error": "no"}, FULL], ["a line after the error"]),
+    ([{"error": {"message": "no"}}], ["an error without words"]),
+    ([line() | {"model": "n"}, FULL], ["lines have different models"]),
+    ([line() | {"model": ""}, FULL], ["a line has no model"]),
+    ([line() | {"created_at": None}, FULL], ["a line has no created_at"]),
+    ([line(role="user"), FULL], ["a message has the role user"]),
+    ([line(content=None), FULL], ["content of a message is no text"]),
+    ([line(thinking=1), FULL], ["thinking of a message is no text"]),
+    ([calling(name="f", arguments="{}"), FULL], ["the arguments of f are no object"]),
+    ([calling(arguments={}), FULL], ["a tool call has no name"]),
+    ([line(tool_calls=[{}]), FULL], ["a chunk lacks a member or has one of a wrong type"]),
+    ([FULL | {"done_reason": None}], ["the last line has no done_reason"]),
+    ([FULL | {"eval_count": -1}], ["eval_count is -1"]),
+    ([line() | {"done": "no"}, FULL], ["done is no"]),
+]
 TABLES = {
+    "ollama": OLLAMA,
     "anthropic": ANTHROPIC,
     "openai_chat": CHAT,
     "openai_responses": RESPONSES,

@@ -14,7 +14,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Failur
 
 
 def encode_error(failure: Failure, request_id: str) -> tuple[int, Mapping[str, str], bytes]:
-    kind, message = failure.kind if failure.kind in STATUS_OF else "upstream", failure.message
+    kind = failure.kind if failure.kind in STATUS_OF else "upstream"
+    message = failure.message or "the provider said nothing more"
     code = failure.code or kind
     if failure.kind == "overflow":
         kind, code = "invalid_request", "context_length_exceeded"
