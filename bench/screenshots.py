@@ -124,9 +124,11 @@ TIMES: dict[str, Any] = {
 def one_call(now: int) -> RequestRow:
     """A call with something to see on every part of its page."""
     where = ("anthropic", "api.anthropic.com")
+    model, late = ASKED["model"], now + 404_000
+    failed = (model, "", 529, "provider_error", "Overloaded")
     tries = [
-        AttemptRow(now, 1, *where, "team", 529, "provider_error", "Overloaded", now, 21.0, 402.0, 402.4),
-        AttemptRow(now, 2, *where, "backup", 200, "ok", "", now + 404_000, 18.0, 1_210.0, 7_880.0),
+        AttemptRow(now, 1, *where, "team", *failed, now, 21.0, 402.0, 402.4),
+        AttemptRow(now, 2, *where, "backup", model, "", 200, "ok", "", late, 18.0, 1_210.0, 7_880.0),
     ]
     return RequestRow(now, REQUEST_ID, **CALLER, **ASKED, **ANSWERED, **TIMES, tries=tries)
 

@@ -190,6 +190,8 @@ def _finish(chance: random.Random, row: RequestRow) -> None:
                 row.provider,
                 row.host,
                 row.credential,
+                row.model,
+                "",
                 row.status,
                 row.outcome,
                 row.error_message,

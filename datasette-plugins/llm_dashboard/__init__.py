@@ -12,7 +12,18 @@ from datasette.permissions import PermissionSQL
 from datasette.utils.asgi import Request
 from markupsafe import Markup
 
-from llm_dashboard import access, cells, config, downloads, formats, headers, listing, overview, single
+from llm_dashboard import (
+    access,
+    cells,
+    config,
+    downloads,
+    formats,
+    headers,
+    listing,
+    overview,
+    single,
+    targets,
+)
 
 headers.quiet_access_log()
 
@@ -28,6 +39,8 @@ def register_routes(datasette: Datasette) -> list[tuple[str, Callable[..., Any]]
         (r"^/-/llm/timeseries\.json$", overview.timeseries_json),
         (r"^/-/llm/requests$", listing.page),
         (r"^/-/llm/requests/(?P<request_id>[0-9a-fA-F-]+)$", single.page),
+        (r"^/-/llm/targets$", targets.page),
+        (r"^/-/llm/targets/reset$", targets.reset),
         (r"^/-/llm/export\.(?P<kind>csv|ndjson|json)$", downloads.export_view),
         (r"^/-/llm/login$", access.login),
         (r"^/-/llm/logout$", access.logout),

@@ -12,6 +12,7 @@ PAGES = (
     "/",
     "/-/llm/requests",
     "/-/llm/requests/0197",
+    "/-/llm/targets",
     "/-/llm/live.json",
     "/-/llm/summary.json",
     "/-/llm/timeseries.json",
@@ -144,7 +145,7 @@ def test_our_pages_allow_no_inline_script(owner: Visitor) -> None:
 
 
 def test_nothing_is_fetched_from_elsewhere(owner: Visitor) -> None:
-    for path in ("/", "/-/llm/requests", "/usage", "/usage/by-day"):
+    for path in ("/", "/-/llm/requests", "/-/llm/targets", "/usage", "/usage/by-day"):
         text = owner.get(path).text
         assert 'src="http' not in text
         assert 'rel="stylesheet" href="http' not in text

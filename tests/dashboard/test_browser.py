@@ -16,6 +16,7 @@ from llm_intercept.cli.dashboard import login_link, serve_arguments
 from llm_intercept.home import Home
 from llm_intercept.settings import Settings
 from llm_intercept.store.migrate import connect
+from llm_intercept.store.pools import BreakerRow, Changes, write_changes
 from llm_intercept.store.rows import RequestRow
 from llm_intercept.store.usage import write_batch
 
@@ -103,7 +104,7 @@ def test_from_the_link_through_all_pages(page: Any) -> None:
     page.get_by_role("button", name="Apply").click()
     page.wait_for_url("**outcome=error**")
     assert page.locator(".calls .badge.good").count() == 0
-    for name in ("Reports", "Data", "Overview"):
+    for name in ("Targets", "Reports", "Data", "Overview"):
         page.locator(".main-nav").get_by_role("link", name=name).click()
         assert page.locator(".main-nav a[aria-current]").inner_text() == name
 
@@ -120,6 +121,19 @@ def test_a_call_appears_while_one_looks(page: Any, served: tuple[Home, Settings]
     assert page.locator("#feed tr.fresh").count() == 1
 
 
+def test_a_breaker_is_reset_with_a_button(page: Any, served: tuple[Home, Settings]) -> None:
+    now = time.time_ns() // 1000
+    opened = BreakerRow("openai", "main", "gpt-5", "open", 5, "503", now + 30_000_000, 1, now)
+    connection = connect(served[0].usage_db)
+    write_changes(connection, Changes(breakers={("openai", "main", "gpt-5"): opened}), now)
+    connection.close()
+    page.locator(".main-nav").get_by_role("link", name="Targets").click()
+    page.wait_for_url("**/-/llm/targets")
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_text("asked for; the proxy does it").wait_for(timeout=10_000)
+    assert address(page) == "/-/llm/targets"
+
+
 def test_the_theme_button_remembers(page: Any) -> None:
     def background() -> str:
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
@@ -134,7 +148,9 @@ def test_the_theme_button_remembers(page: Any) -> None:
     assert background() == light
 
 
-@pytest.mark.parametrize("path", ["/", "/-/llm/requests", "/usage/by-model", "/usage", "/usage/requests"])
+@pytest.mark.parametrize(
+    "path", ["/", "/-/llm/requests", "/-/llm/targets", "/usage/by-model", "/usage", "/usage/requests"]
+)
 def test_nothing_is_cut_off_on_a_phone(page: Any, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + path)

@@ -209,8 +209,17 @@ def test_the_page_of_a_call_tells_everything(visit: Any, empty: Home) -> None:
     visitor = visit(empty)
     log_in(visitor, empty)
     tries = [
-        AttemptRow(NOW, 1, "openai", "api.openai.com", "first", 503, "provider_error", "overloaded"),
-        AttemptRow(NOW, 2, "openai", "api.openai.com", "second", 200, "ok"),
+        AttemptRow(
+            NOW,
+            1,
+            "openai",
+            "api.openai.com",
+            "first",
+            status=503,
+            outcome="provider_error",
+            error_message="overloaded",
+        ),
+        AttemptRow(NOW, 2, "openai", "api.openai.com", "second", status=200, outcome="ok"),
     ]
     row = RequestRow(
         NOW, "0197-c", project="demo", model="<script>alert(1)</script>", outcome="ok", status=200,

@@ -25,6 +25,6 @@ def row(number: int = 0, **values: Any) -> RequestRow:
         "cost_nanos": 1_000 + number,
         "priced": 1,
         "duration_ms": 20.0 + number,
-        "tries": [AttemptRow(row_id, 1, "openai", "api.openai.com", "default", 200, "ok")],
+        "tries": [AttemptRow(row_id, 1, "openai", "api.openai.com", "default", status=200, outcome="ok")],
     }
     return RequestRow(id=row_id, **{**known, **values})
