@@ -11,6 +11,7 @@ from mitmproxy import connection, http
 from pydantic import SecretStr
 
 from llm_intercept.access import Door
+from llm_intercept.course import overdue
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 from llm_intercept.gateway import Gateway
@@ -69,25 +70,30 @@ class Exchanges:
         meter = self.meters.get(flow)
         return meter is not None and meter.busy
 
-    def waiting_since(self, moment: float) -> list[tuple[http.HTTPFlow, Exchange]]:
-        """Calls that were sent whole before `moment` (perf_counter) and not answered with a byte since."""
-        return [
-            (flow, e)
-            for flow, e in self._by_flow.items()
-            if e.waiting_since
-            and e.waiting_since < moment
-            and not e.phases.first_byte
-            and not e.finished
-            and not e.timed_out
+    def overdue(self, now: float) -> list[tuple[http.HTTPFlow, Exchange, str]]:
+        """Calls that have passed one of their limits, and which one; WebSockets have none."""
+        live = [(f, e) for f, e in self._by_flow.items() if e.tries and not e.finished and not e.timed_out]
+        found = [
+            (flow, e, overdue(e, e.timeouts or self.gateway.timeouts, now, _heard(flow, e)))
+            for flow, e in live
+            if flow.websocket is None
         ]
+        return [one for one in found if one[2]]
 
     def connecting(self, client: connection.Client) -> list[Exchange]:
         """This client's calls that wait for a connection to their provider."""
         return [
             e
             for flow, e in self._by_flow.items()
-            if flow.client_conn is client and not e.finished and not flow.server_conn.timestamp_tcp_setup
+            if flow.client_conn is client and e.tries and not e.finished and "connected" not in flow.metadata
         ]
+
+
+def _heard(flow: http.HTTPFlow, exchange: Exchange) -> float:
+    if exchange.pipe is not None:
+        return exchange.pipe.last_byte
+    stream = getattr(flow, "our_stream", lambda: None)()
+    return stream.heard if stream is not None else 0.0
 
 
 def fields(headers: http.Headers) -> list[tuple[str, str]]:

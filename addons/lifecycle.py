@@ -82,19 +82,23 @@ class Lifecycle:
 
     async def _sweep(self) -> None:
         """Ends calls whose provider has been silent for too long; mitmproxy has no such timeout."""
-        limit = self.exchanges.gateway.settings.timeouts.first_byte
-        while limit:
+        while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            oldest = self.exchanges.gateway.clock() - limit
-            for flow, exchange in self.exchanges.waiting_since(oldest):
+            for flow, exchange, limit in self.exchanges.overdue(self.exchanges.gateway.clock()):
                 exchange.timed_out = True
+                if limit == "total":
+                    flow.metadata.pop("may_retry", None)
                 await upstream.expire(ctx.master.addons.get("proxyserver"), flow)
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        limit = self.exchanges.gateway.settings.timeouts.connect
+        limit = self._connect_limit(data.client)
         if limit:
             timer = asyncio.get_running_loop().call_later(limit, self._give_up, data.client, data.server)
             self._timers[data.server] = timer
+
+    def _connect_limit(self, client: connection.Client) -> float:
+        own = [e.timeouts.connect for e in self.exchanges.connecting(client) if e.timeouts is not None]
+        return max(own, default=self.exchanges.gateway.timeouts.connect)
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         if timer := self._timers.pop(data.server, None):

@@ -3,15 +3,14 @@
 The request is written from an `Outgoing`. Answers in the client's own dialect are `watch.py`'s.
 """
 
-import hashlib
 import time
-from collections.abc import Callable
 
 from mitmproxy import http
 
 from addons.exchanges import REQUEST_ID, Exchanges, fields, to_headers, to_response
 from addons.guard import fail_closed
 from addons.tunnel import through_parent
+from addons.uploads import Hashing
 from addons.watch import hold_back, read_head, tap
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
@@ -34,7 +33,7 @@ class Translate:
         if exchange is None or flow.response or not exchange.upload:
             return
         self._send(flow, exchange, None)
-        flow.request.stream = _Hashing(exchange, self.exchanges.gateway.clock)
+        flow.request.stream = Hashing(exchange, self.exchanges.gateway.clock)
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> None:
@@ -147,21 +146,3 @@ def _apply(request: http.Request, outgoing: Outgoing, body: bytes | None) -> Non
         request.data.headers["content-length"] = str(len(outgoing.body))
     elif body and request.is_http2 and "content-length" not in request.data.headers:
         request.data.headers["content-length"] = str(len(body))  # an HTTP/1 upstream has nothing else
-
-
-class _Hashing:
-    """The request's stream callable: counts and hashes what passes."""
-
-    def __init__(self, exchange: Exchange, clock: Callable[[], float]) -> None:
-        self._exchange = exchange
-        self._clock = clock
-        self._digest = hashlib.sha256()
-
-    def __call__(self, chunk: bytes) -> list[bytes]:
-        if chunk:
-            self._digest.update(chunk)
-            self._exchange.request_bytes += len(chunk)
-            return [chunk]
-        self._exchange.waiting_since = self._clock()
-        self._exchange.request_sha256 = self._exchange.upstream_sha256 = self._digest.hexdigest()
-        return []

@@ -18,6 +18,7 @@ Nine changes, all in a subclass of `HttpStream` that `install` puts in place:
    seen content in it; an error in its place is a try that failed.
 """
 
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -89,6 +90,7 @@ class TryAgainHook(commands.StartHook):
 
 
 class Stream(HttpStream):
+    heard = 0.0  # when something came of an answer that is held whole (perf_counter)
     _held: list[events.Event]
     _pause: commands.RequestWakeup | None = None  # before the next try
     _hold: commands.RequestWakeup | None = None
@@ -112,7 +114,7 @@ class Stream(HttpStream):
         waiting = (self.state_wait_for_response_headers, self.state_hold_back)
         ending = (self.state_consume_response_body, self.state_stream_response_body)
         if self.server_state in (*waiting, *ending):
-            late = "the provider did not answer in time"
+            late = "the provider was silent for too long"
             yield from self._cancel(late)
             yield from self.handle_protocol_error(
                 ResponseProtocolError(self.stream_id, late, ErrorCode.GENERIC_SERVER_ERROR)
@@ -156,6 +158,10 @@ class Stream(HttpStream):
     def state_left(self, event: events.Event) -> layer.CommandGenerator[None]:
         """What had come already of an answer that is not wanted."""
         yield from ()
+
+    def state_consume_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        self.heard = time.perf_counter()
+        yield from super().state_consume_response_body(event)
 
     def start_response_stream(self) -> layer.CommandGenerator[None]:
         seconds = self.flow.metadata.pop("hold", None)
@@ -278,7 +284,7 @@ class Stream(HttpStream):
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
         abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
         if not by_client and abort and self.server_state == self.state_stream_response_body:
-            rest = abort(f"the provider ended the stream: {event.message}")
+            rest = abort(f"the provider's answer broke off: {event.message}")
             if rest is not None:
                 yield from self._end_stream(event, rest)
                 return

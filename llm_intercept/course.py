@@ -30,6 +30,17 @@ class Timeouts:
     total: float
 
 
+def overdue(exchange: Exchange, limits: Timeouts, now: float, heard: float) -> str:
+    """Which limit a call has passed, "" for none. `heard`: when its answer was last added to."""
+    phases = exchange.phases
+    if limits.total and now - phases.received > limits.total:
+        return "total"
+    if not phases.first_byte:
+        waiting = exchange.waiting_since
+        return "first_byte" if limits.first_byte and waiting and now - waiting > limits.first_byte else ""
+    return "idle" if limits.idle and now - max(heard, phases.first_byte) > limits.idle else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """What planning changes, as the client's call alone said it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llm_intercept import bundle, ca, config, counting, environment, presence, prices, resources
 from llm_intercept.access import Access
+from llm_intercept.course import Timeouts
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.affinity import Affinity
 from llm_intercept.engine.health import Health
@@ -64,6 +65,7 @@ class Gateway:
     entry: Entry
     access: Access
     dispatch: Dispatch
+    timeouts: Timeouts
     tries: Tries
     health: Health
     failing: Failing
@@ -117,6 +119,7 @@ class Gateway:
 
     def _open_routing(self, planner: Planner, models: ModelMap) -> None:
         settings = self.settings
+        self.timeouts = Timeouts(**settings.timeouts.model_dump())
         self.health = Health(settings.breaker, time.time)
         self._issuers = Issuers(self.home.usage_db)
         self.health.restore(*pools.since(self._control.resets, *pools.read(self.home.usage_db)))

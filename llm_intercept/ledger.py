@@ -236,6 +236,8 @@ _REFUSED: dict[str, Outcome] = {
 def _ended(exchange: Exchange) -> Outcome:
     if exchange.ended_by == "client":
         return "client_gone"
+    if exchange.timed_out and exchange.ended_by == "upstream":
+        return "timeout"
     return {"interrupted": "interrupted"}.get(exchange.ended_by, "upstream_cut")  # type: ignore[return-value]
 
 

@@ -262,7 +262,8 @@ class Router:
             yield replace(bare, credential=key.name)
 
     def _keys(self, target: RouteTarget, conversation: str) -> Sequence[StoredCredential]:
-        keys = [k for k in self._control.keys(target.provider) if target.pool in ("", k.pool)]
+        pools = ("", target.pool)
+        keys = [k for k in self._control.keys(target.provider) if not target.pool or k.pool in pools]
         if len(keys) < 2:
             return keys
         shares = [_share(conversation, k.name) if conversation else self._chance() for k in keys]
