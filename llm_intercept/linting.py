@@ -38,7 +38,9 @@ class Linting:
         if exchange.endpoint.operation in _DESCRIBED and self._theirs.takes():
             # A request that we write always asks for it.
             asks = exchange.hide_usage or exchange.asks_usage or exchange.translation is not None
-            tap.lint = lint.watch("provider", exchange.answer_dialect, asks_usage=asks)
+            framed = exchange.endpoint.operation == "invoke"  # its events come in Amazon's frames
+            dialect = exchange.endpoint.dialect if framed else exchange.answer_dialect
+            tap.lint = lint.watch("provider", dialect, asks_usage=asks)
         translation = exchange.translation
         if isinstance(translation, Translation) and translation.stream and self._ours.takes():
             # Where the provider tells no usage there is none to tell, whoever asked for it.

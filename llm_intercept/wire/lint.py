@@ -1,11 +1,10 @@
 """Watches one stream with the grammar of its dialect and remembers what was wrong."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Literal
 
 from llm_intercept.wire import grammar
+from llm_intercept.wire.families import chunks
 from llm_intercept.wire.fields import mapping, parse, parse_object, text
 from llm_intercept.wire.grammar import Grammar
 
@@ -88,13 +87,8 @@ class Chunks:
 
     def _opened(self, event: str, data: bytes) -> bytes:
         """What is in the frame. An exception ends a stream in Amazon's way, not in Anthropic's."""
-        self._deaf = self._deaf or event.lower().endswith("exception")
-        if self._deaf:
-            return b""
-        try:
-            return base64.b64decode(text(parse_object(data).get("bytes"), len(data)))
-        except (binascii.Error, ValueError):
-            return b""
+        self._deaf = self._deaf or chunks.is_exception(event)
+        return b"" if self._deaf else chunks.inside(parse_object(data))
 
 
 _INSIDE = {"bedrock_invoke": "anthropic"}

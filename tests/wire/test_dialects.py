@@ -14,6 +14,7 @@ from llm_intercept.wire import codecs, dialects
 from llm_intercept.wire.tap import Reading, Tap
 from llm_intercept.wire.usage import Usage
 from tests.wire import cuts
+from tests.wire.recordings import Recording, successes
 from tests.wire.test_framing import message
 
 BYTES = Path(__file__).parent / "bytes"
@@ -342,6 +343,23 @@ def test_names() -> None:
     with pytest.raises(ConfigError, match="no dialect 'nonsense'; there are anthropic"):
         dialects.get("nonsense")
     assert Tap("nonsense", "", "").dialect is dialects.get("observe")
+
+
+CLAUDE_ON_BEDROCK = [r for r in successes() if r.surface.startswith("invoke") and "anthropic" in r.path]
+
+
+@pytest.mark.parametrize("recording", CLAUDE_ON_BEDROCK, ids=lambda r: r.name)
+def test_anthropic_in_amazons_frames_is_read_as_by_amazons_own_client(recording: Recording) -> None:
+    """A call that is translated to Claude on Bedrock is Anthropic's in Amazon's event stream."""
+    seen = []
+    for dialect, operation in (("anthropic", "messages"), ("bedrock_invoke", "invoke")):
+        tap = Tap(dialect, operation, recording.content_type)
+        tap.feed(recording.body, 1.0)
+        reading = tap.close()
+        usage = (reading.usage.input, reading.usage.output, reading.usage.cache_read)
+        seen.append((usage, reading.finish_reason, reading.complete, reading.error_type))
+    legacy = b'"completion"' in recording.body or b'"prompt"' in recording.request
+    assert legacy or (seen[0] == seen[1] and seen[0][0][1])
 
 
 @pytest.mark.parametrize("package", [dialects, codecs], ids=lambda package: package.__name__)

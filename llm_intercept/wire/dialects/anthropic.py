@@ -1,10 +1,12 @@
-"""Anthropic's Messages API, its legacy /v1/complete, and the same bodies on Vertex (rawPredict)."""
+"""Anthropic's Messages API, its legacy /v1/complete, and the same bodies on Vertex (rawPredict)
+and, where a translation leads there, on Bedrock (invoke).
+"""
 
 import re
 
 from llm_intercept.errors import Refusal, RefusalKind, Reply
 from llm_intercept.wire.facts import RequestFacts, common, words
-from llm_intercept.wire.families import anthropic
+from llm_intercept.wire.families import anthropic, aws, chunks
 from llm_intercept.wire.families.reply import json_reply
 from llm_intercept.wire.fields import mapping, parse_object, text
 from llm_intercept.wire.reading import Payload, Reading, message_of
@@ -65,4 +67,8 @@ def read_answer(reading: Reading, payload: Payload) -> None:
 
 
 def read_event(reading: Reading, event: str, payload: Payload) -> None:
-    anthropic.read_event(reading, payload)
+    """Amazon puts Anthropic's events into frames of its own, and has exceptions for errors."""
+    if chunks.is_exception(event):
+        aws.note_exception(reading, event, payload.get("message"))
+    else:
+        anthropic.read_event(reading, chunks.opened(payload) if event == chunks.CHUNK else payload)

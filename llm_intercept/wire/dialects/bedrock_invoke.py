@@ -4,12 +4,9 @@ Anthropic's bodies have their own events; the others differ only in the names of
 What no body says, `amazon-bedrock-invocationMetrics` of the last chunk or the answer's headers do.
 """
 
-import base64
-import binascii
-
 from llm_intercept.errors import Refusal, Reply
 from llm_intercept.wire.facts import RequestFacts, common, words
-from llm_intercept.wire.families import anthropic, aws, openai
+from llm_intercept.wire.families import anthropic, aws, chunks, openai
 from llm_intercept.wire.fields import first_count, mapping, objects, parse_object, text, total
 from llm_intercept.wire.reading import Payload, Reading
 from llm_intercept.wire.usage import Usage
@@ -64,7 +61,7 @@ def read_answer(reading: Reading, payload: Payload) -> None:
 def read_event(reading: Reading, event: str, payload: Payload) -> None:
     if aws.note_exception(reading, event, payload.get("message")):
         return
-    inner = _inner(payload)
+    inner = chunks.opened(payload)
     kind = inner.get("type")
     if isinstance(kind, str) and kind != "completion":
         anthropic.read_event(reading, inner)
@@ -73,13 +70,6 @@ def read_event(reading: Reading, event: str, payload: Payload) -> None:
     if METRICS in inner:
         _metrics(reading, aws.usage(inner[METRICS]))
         reading.complete = True
-
-
-def _inner(payload: Payload) -> Payload:
-    try:
-        return parse_object(base64.b64decode(payload.get("bytes") or b""))
-    except (binascii.Error, ValueError, TypeError):
-        return {}
 
 
 def _metrics(reading: Reading, metrics: Usage) -> None:
