@@ -182,6 +182,17 @@ def bound_items(dialect: str, body: bytes) -> Bound:
     return found.result()
 
 
+_ISSUED = re.compile(
+    rb'"(?:id|name)"\s*:\s*"((?:file[-_]|conv_|cntr_|container_|files/|cachedContents/)[\w-]{1,200})"'
+)
+
+
+def issued(body: bytes) -> tuple[str, ...]:
+    """Ids in an answer about files, caches, conversations or containers: requests will name them later."""
+    found = (match[1].decode() for match, _ in zip(_ISSUED.finditer(body), range(_MOST), strict=False))
+    return tuple(dict.fromkeys(found))
+
+
 _KIN = re.compile(r"[a-z]{2,6}_([0-9a-f]{48}(?:[0-9a-f]{2})?)")
 
 

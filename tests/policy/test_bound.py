@@ -219,6 +219,30 @@ def test_answers_of_one_call_are_kin() -> None:
     assert kin("resp_1") == kin("file-abc") == kin("") == ()
 
 
+@pytest.mark.parametrize(
+    ("answer", "ids"),
+    [
+        ({"id": "file-abc", "object": "file", "filename": "a.pdf"}, ("file-abc",)),
+        ({"id": "file_011CN", "type": "file"}, ("file_011CN",)),
+        ({"file": {"name": "files/abc-123", "uri": GEMINI_FILE}}, ("files/abc-123",)),
+        ({"name": "cachedContents/x1", "model": "models/gemini"}, ("cachedContents/x1",)),
+        ({"id": "conv_1", "object": "conversation"}, ("conv_1",)),
+        ({"id": "msg_1", "container": {"id": "container_1", "expires_at": "x"}}, ("container_1",)),
+        ({"data": [{"id": "file-a"}, {"id": "file-b"}, {"id": "file-a"}]}, ("file-a", "file-b")),
+        ({"id": "chatcmpl-1", "choices": [{"message": {"content": '"id": "file-x"'}}]}, ()),
+    ],
+)
+def test_ids_that_an_answer_issues(answer: dict[str, Any], ids: tuple[str, ...]) -> None:
+    assert bound.issued(json.dumps(answer).encode()) == ids
+    assert len(bound.issued(json.dumps([{"id": f"file-{n}"} for n in range(99)]).encode())) == 50
+
+
+def test_an_issued_id_is_the_one_that_a_request_names() -> None:
+    uploaded = {"file": {"name": "files/abc-123", "uri": GEMINI_FILE}}
+    asked = bound_items("gemini", json.dumps(contents(fileData={"fileUri": GEMINI_FILE})).encode())
+    assert bound.issued(json.dumps(uploaded).encode()) == asked.ids
+
+
 FIRST = {"role": "user", "content": "What is a proxy?"}
 ANSWER = {"role": "assistant", "content": "Something in between."}
 NEXT = {"role": "user", "content": "And a gateway?"}
