@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import endurance, pages, proxying, report, upstream, writing
+from bench import dialects, endurance, pages, proxying, report, translating, upstream, writing
 from bench.plan import FULL, QUICK, Size
 from bench.processes import Processes
 from bench.report import Row
 from bench.stage import Stage
 from bench.targets import Target, Targets
 
-NAMES = ("calls", "latency", "ttft", "events", "hidden", "memory", "writer", "page")
+NAMES = (
+    *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation"),
+    *("memory", "writer", "page"),
+)
 
 
 class Run:
@@ -45,6 +48,8 @@ class Run:
             "ttft": lambda: proxying.first_token(self._compared(), self._size, self._stage),
             "events": lambda: proxying.cpu_per_event(self._compared(), self._size, self._stage),
             "hidden": lambda: proxying.cpu_per_hidden(self._compared(), self._size, self._stage),
+            "dialects": self._dialects,
+            "translation": lambda: translating.measure(self._size.rounds * 3),
             "memory": self._memory,
             "writer": lambda: writing.measure(self._size.writer_seconds),
             "page": lambda: pages.measure(
@@ -63,6 +68,9 @@ class Run:
             report.progress("starting what is compared")
             self._targets = self._started().all()
         return self._targets
+
+    def _dialects(self) -> list[Row]:
+        return dialects.measure(self._started().translating(), self._size, self._stage)
 
     def _memory(self) -> list[Row]:
         """A proxy of its own, which has served nothing else."""

@@ -30,7 +30,7 @@ def cpu_per_call(targets: list[Target], size: Size, folder: Path) -> Row:
         if target.name not in warm:
             load.calls(target, folder, 1, CONNECTIONS)
             warm.add(target.name)
-        return _cpu(target, lambda: load.calls(target, folder, size.call_seconds, CONNECTIONS))
+        return cpu(target, lambda: load.calls(target, folder, size.call_seconds, CONNECTIONS))
 
     found = _rounds("CPU per call", size, targets, measure)
     return Row("CPU per call", "us", _medians(found), _ratio(found), "x lean", 1.35, {"rounds": found})
@@ -52,7 +52,7 @@ def _events(name: str, targets: list[Target], size: Size, stage: Stage, *, ask_u
     def measure(target: Target) -> float:
         events = size.events // (5 if target.name == "litellm" else 1)  # its rounds would take minutes
         jobs = [Job(target.stream(ask_usage=ask_usage), events)] * STREAMS
-        return _cpu(target, lambda: stage.run(target, jobs, STREAMS).events)
+        return cpu(target, lambda: stage.run(target, jobs, STREAMS).events)
 
     # More of them, because the difference that counts is small.
     found = _rounds(name, replace(size, rounds=size.rounds + 3), targets, measure)
@@ -111,7 +111,7 @@ def _measure_one(found: Rounds, target: Target, measure: Callable[[Target], floa
         progress(f"{target.name} is left out: {str(error)[:200]}")
 
 
-def _cpu(target: Target, work: Callable[[], int]) -> float:
+def cpu(target: Target, work: Callable[[], int]) -> float:
     """Microseconds of CPU time for each unit of work."""
     before = target.process.cpu()
     units = work()

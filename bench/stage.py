@@ -27,13 +27,17 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 class Job:
     """One request. `events` 0: a plain call; `leave_after`: the client hangs up after so many events.
 
-    `opening` events are sent at once: stock mitmproxy holds a stream's first kilobyte back.
+    `opening` events are sent at once: stock mitmproxy holds a stream's first kilobyte back. The client counts
+    what is in `counted`, and wants to see `ending`; with `claude` the provider is Anthropic's.
     """
 
     request: bytes
     events: int = 0
     opening: int = 8
     leave_after: int = 0
+    counted: bytes = b"\n\n"
+    ending: bytes = traffic.DONE_EVENT
+    claude: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +50,7 @@ class _Stream:
     started: float = 0.0
     received: bytearray = field(default_factory=bytearray)
     provider: socket.socket | None = None
-    asks_usage: bool = False
+    script: "_Script | None" = None
     sent: int = 0
     seen: int = 0
     looked: int = 0
@@ -65,14 +69,23 @@ def _framed(event: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(event), event)
 
 
-# Without and with usage, as the request has asked.
-_TOKENS = tuple(
-    [_framed(event) for event in events] for events in (traffic.TOKEN_EVENTS, traffic.METERED_TOKEN_EVENTS)
-)
-_END = tuple(
-    _framed(event + traffic.DONE_EVENT) + b"0\r\n\r\n"
-    for event in (traffic.LAST_EVENT, traffic.METERED_LAST_EVENT)
-)
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """What a provider says: tokens in turn, after `opening` and before `end`; all framed as HTTP chunks."""
+
+    opening: bytes
+    tokens: list[bytes]
+    end: bytes
+
+
+def _script(opening: bytes, tokens: list[bytes], end: bytes) -> _Script:
+    framed = [_framed(event) for event in tokens]
+    return _Script(_framed(opening) if opening else b"", framed, _framed(end) + b"0\r\n\r\n")
+
+
+_OPENAI = _script(b"", traffic.TOKEN_EVENTS, traffic.LAST_EVENT + traffic.DONE_EVENT)
+_METERED = _script(b"", traffic.METERED_TOKEN_EVENTS, traffic.METERED_LAST_EVENT + traffic.DONE_EVENT)
+_CLAUDE = _script(traffic.MESSAGE_OPENING, traffic.MESSAGE_TOKEN_EVENTS, traffic.MESSAGE_END)
 
 
 class Stage:
@@ -154,9 +167,10 @@ class Stage:
             self._ended(number, stream, stream.client)
 
     def _follow(self, number: int, stream: _Stream) -> None:
-        new = stream.received.count(b"\n\n", stream.looked)
+        counted = stream.job.counted
+        new = stream.received.count(counted, stream.looked)
         if new:
-            stream.looked = stream.received.rfind(b"\n\n") + 2
+            stream.looked = stream.received.rfind(counted) + len(counted)
             if not stream.seen:
                 self._tally.first_token.append(time.perf_counter() - stream.started)
             stream.seen += new
@@ -170,8 +184,8 @@ class Stage:
             self._send(stream)
 
     def _check(self, stream: _Stream) -> None:
-        fine = stream.received.startswith(b"HTTP/1.1 200") and stream.seen > stream.job.events
-        if not fine or traffic.DONE_EVENT not in stream.received:
+        fine = stream.received.startswith(b"HTTP/1.1 200") and stream.seen >= stream.job.events
+        if not fine or stream.job.ending not in stream.received:
             words = bytes(stream.received[:300] + b" ... " + stream.received[-300:])
             where = f"{stream.target.name}, after {stream.seen} of {stream.sent} events"
             raise RuntimeError(f"a stream failed: {where}: {words!r}")
@@ -209,7 +223,8 @@ class Stage:
         mark = _MARK.search(received)
         stream = self._streams.get(int(mark[1])) if mark else None
         if stream is not None:
-            stream.asks_usage = b"include_usage" in received
+            asks_usage = b"include_usage" in received
+            stream.script = _CLAUDE if stream.job.claude else _METERED if asks_usage else _OPENAI
             stream.provider = provider
             provider.sendall(_HEAD)
             self._send(stream)
@@ -218,13 +233,14 @@ class Stage:
     def _send(self, stream: _Stream) -> None:
         """The next event; behind the last one what ends a stream."""
         assert stream.provider is not None
-        first, tokens = stream.sent, _TOKENS[stream.asks_usage]
+        assert stream.script is not None
+        first, tokens = stream.sent, stream.script.tokens
         stream.sent += 1 if first else min(stream.job.opening, stream.job.events)
         if stream.sent <= stream.job.events:
             chosen = (tokens[number % len(tokens)] for number in range(first, stream.sent))
-            stream.provider.sendall(b"".join(chosen))
+            stream.provider.sendall((b"" if first else stream.script.opening) + b"".join(chosen))
         else:
-            stream.provider.sendall(_END[stream.asks_usage])
+            stream.provider.sendall(stream.script.end)
 
 
 def _complete(message: bytearray) -> bool:

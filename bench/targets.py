@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,15 +78,25 @@ class Targets:
         argv = [sys.executable, "-m", "bench.lean", master, str(port), self._url, str(self._folder / name)]
         return self._serve(name, argv, port)
 
-    def ours(self, name: str = "ours") -> Target:
+    def ours(
+        self, name: str = "ours", config: str = "", providers: Mapping[str, str] | None = None
+    ) -> Target:
         """Everything on: a token is required, every call is priced, recorded, logged and counted."""
         port = free_port()
-        home = str(self._folder / f"home-{name}")
-        env = {"LLM_INTERCEPT_HOME": home, "LLM_INTERCEPT_AUTH": "required"}
-        token = self._prepare_home(env)
+        home = self._folder / f"home-{name}"
+        env = {"LLM_INTERCEPT_HOME": str(home), "LLM_INTERCEPT_AUTH": "required"}
+        if config:
+            home.mkdir()
+            (home / "config.toml").write_text(config)
+        token = self._prepare_home(env, providers or {"openai": self._url})
         return self._serve(name, [*_CLI, "proxy", "--port", str(port)], port, token, env)
 
-    def _prepare_home(self, env: dict[str, str]) -> str:
+    def translating(self) -> Target:
+        """One with models that are another provider's. Both providers stream and do nothing else."""
+        streamed = self._url + STREAM_PREFIX
+        return self.ours("translating", _TRANSLATING, {"openai": streamed, "anthropic": streamed})
+
+    def _prepare_home(self, env: dict[str, str], providers: Mapping[str, str]) -> str:
         env = {**os.environ, **env, "BENCH_PROVIDER_KEY": "sk-bench-0123456789abcdef"}
 
         def run(*words: str) -> str:
@@ -95,7 +106,8 @@ class Targets:
             return done.stdout
 
         run("init")
-        run("key", "add", "openai", "--key-env", "BENCH_PROVIDER_KEY", "--base-url", self._url)
+        for provider, url in providers.items():
+            run("key", "add", provider, "--key-env", "BENCH_PROVIDER_KEY", "--base-url", url)
         run("project", "create", "bench")
         created = run("token", "create", "--project", "bench", "--name", "wrk", "--json")
         return str(json.loads(created)["token"])
@@ -123,6 +135,12 @@ class Targets:
         return Target(name, process, port, key, stream_model)
 
 
+TO_OPENAI, TO_CLAUDE = "bench-openai", "bench-claude"
+_TRANSLATING = f"""
+[models.aliases]
+"{TO_OPENAI}" = "openai/{traffic.MODEL}"
+"{TO_CLAUDE}" = "anthropic/{traffic.CLAUDE}"
+"""
 _CLI = (sys.executable, "-m", "llm_intercept.cli")
 _LITELLM_KEY = "sk-bench-litellm"
 

@@ -8,6 +8,7 @@ import json
 
 PATH = "/v1/chat/completions"
 MODEL = "gpt-4o-mini"
+CLAUDE = "claude-sonnet-4-5"
 STREAM_MODEL = "streamed"  # for gateways that choose the upstream by the model's name
 STREAM_HEADER = "X-Bench-Stream"  # the others pass it on to nginx
 MARK = b"stream:0000000000"
@@ -50,13 +51,19 @@ def stream_body(*, ask_usage: bool, model: str = MODEL) -> bytes:
     return json.dumps(body).encode()
 
 
-def request(host: str, key: str, body: bytes, *, streamed: bool = False) -> bytes:
+def message_body(model: str) -> bytes:
+    """The same streamed call as Anthropic's clients make it."""
+    prompt = {"role": "user", "content": f"{_QUESTION} {MARK.decode()}"}
+    return json.dumps({"model": model, "max_tokens": 8192, "messages": [prompt], "stream": True}).encode()
+
+
+def request(host: str, key: str, body: bytes, *, streamed: bool = False, path: str = PATH) -> bytes:
     """The whole request as it goes onto the wire."""
     fields = [("Host", host), *request_headers(key, len(body))]
     if streamed:
         fields.append((STREAM_HEADER, "1"))
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return f"POST {PATH} HTTP/1.1\r\n{head}\r\n".encode() + body
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 # ---- what the upstream answers ----
@@ -129,3 +136,40 @@ LAST_EVENT = _chunk(_LAST)
 METERED_TOKEN_EVENTS = [_chunk(_token(number), usage=None) for number in range(64)]
 METERED_LAST_EVENT = _chunk(_LAST, usage=None) + _chunk([], usage=USAGE)
 DONE_EVENT = b"data: [DONE]\n\n"
+
+
+def _message_event(kind: str, **more: object) -> bytes:
+    return f"event: {kind}\n".encode() + event({"type": kind, **more})
+
+
+def _text_delta(number: int) -> bytes:
+    delta = {"type": "text_delta", "text": f" t{number:02d}"}
+    return _message_event("content_block_delta", index=0, delta=delta)
+
+
+_MESSAGE = {
+    "id": "msg_bench",
+    "type": "message",
+    "role": "assistant",
+    "model": CLAUDE,
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 61, "output_tokens": 1},
+}
+# As Anthropic does: what opens a message, about 120 bytes for each token, and what ends it.
+MESSAGE_OPENING = _message_event("message_start", message=_MESSAGE) + _message_event(
+    "content_block_start", index=0, content_block={"type": "text", "text": ""}
+)
+MESSAGE_TOKEN_EVENTS = [_text_delta(number) for number in range(64)]
+MESSAGE_END = (
+    _message_event("content_block_stop", index=0)
+    + _message_event(
+        "message_delta",
+        delta={"stop_reason": "end_turn", "stop_sequence": None},
+        usage={"output_tokens": 96},
+    )
+    + _message_event("message_stop")
+)
+TOKEN = b'":" t'
+"""Stands once in each event that carries a token, whatever the dialect."""

@@ -286,9 +286,12 @@ class PartStarted:
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PartDelta:
-    """Stream: what is appended to an open part: its text or arguments, its signature, a citation."""
+    """Stream: what is appended to an open part: its text or arguments, its signature, a citation.
+
+    A value like the others, and not frozen: one is made for every event, which would take four times as long.
+    """
 
     index: int
     text: str = ""

@@ -123,7 +123,12 @@ class TranslatingPipe:
             self.last_byte = now = self._clock()
             self.first_byte = self.first_byte or now
             self._watch(chunk, now)
-        return self._counted(self._passed(chunk))
+        try:
+            out = self._relay.feed(chunk) if chunk else self._last()
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return self.abort("the answer could not be translated")
+        return self._counted(out)
 
     def abort(self, message: str) -> list[bytes]:
         if self._ended:
@@ -141,16 +146,12 @@ class TranslatingPipe:
         except Exception as error:
             self.fault = f"{type(error).__name__}: {error}"
 
-    def _passed(self, chunk: bytes) -> list[bytes]:
-        try:
-            if chunk:
-                return self._relay.feed(chunk)
-            self._ended = True
-            return self._relay.close()
-        except Exception as error:
-            self.fault = f"{type(error).__name__}: {error}"
-            return self.abort("the answer could not be translated")
+    def _last(self) -> list[bytes]:
+        out = self._relay.close()
+        self._ended = True
+        return out
 
     def _counted(self, out: list[bytes]) -> list[bytes]:
-        self.size += sum(map(len, out))
+        for piece in out:
+            self.size += len(piece)
         return out

@@ -127,28 +127,32 @@ class _Source:
         self._content_type = content_type
         self._inflate = Decoder(content_encoding)
         self._framing: Framing | None = None
-        self._answered = False  # by a whole document
+        self._is_whole = self._answered = False  # a whole document
 
     def feed(self, chunk: bytes) -> Iterable[Event]:
         if not self._inflate.idle:
             chunk = self._inflate.feed(chunk)
         if self._framing is None:
             self._framing = choose(self._content_type, chunk)
+            self._is_whole = isinstance(self._framing, Whole)
         if self._framing is None:
             return []
         return self._events(self._framing.feed(chunk))
 
     def close(self) -> Iterable[Event]:
-        late = list(self._events(self._framing.close())) if self._framing is not None else []
+        late = self._events(self._framing.close()) if self._framing is not None else []
         return late if self._answered else [*late, *self._decoder.close()]
 
-    def _events(self, frames: list[tuple[str, bytes]]) -> Iterable[Event]:
+    def _events(self, frames: list[Frame]) -> list[Event]:
+        # No generator: this is called for every chunk.
+        events: list[Event] = []
         for name, data in frames:
-            if isinstance(self._framing, Whole):
+            if self._is_whole:
                 self._answered = True
-                yield from self._unfolded(data)
+                events += self._unfolded(data)
             else:
-                yield from self._decoder.feed(name, data)
+                events += self._decoder.feed(name, data)
+        return events
 
     def _unfolded(self, data: bytes) -> Iterable[Event]:
         """A document that holds an error and nothing else is a failure, whatever its status said."""
@@ -168,21 +172,19 @@ class _Streaming:
         self._lint = translation.lint
 
     def feed(self, events: Iterable[Event]) -> bytes:
-        events = self._shown(events)
-        if self._lint is not None:
-            return b"".join(self._checked(self._encoder.feed(event), self._lint) for event in events)
-        return b"".join(self._writer.write(self._encoder.feed(event)) for event in events)
+        frames: list[Frame] = []
+        for event in self._shown(events):
+            frames += self._encoder.feed(event)
+        return self._written(frames)
 
     def close(self) -> bytes:
-        last = self._encoder.close()
-        written = self._checked(last, self._lint) if self._lint is not None else self._writer.write(last)
-        return written + self._writer.end()
+        return self._written(list(self._encoder.close())) + self._writer.end()
 
-    def _checked(self, frames: Iterable[Frame], lint: Lint) -> bytes:
-        written = list(frames)
-        for frame in written:
-            lint.frame(*frame)
-        return self._writer.write(written)
+    def _written(self, frames: list[Frame]) -> bytes:
+        if self._lint is not None:
+            for event, data in frames:
+                self._lint.frame(event, data)
+        return self._writer.write(frames)
 
 
 class _Whole:

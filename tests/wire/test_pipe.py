@@ -9,7 +9,7 @@ import pytest
 from llm_intercept.wire import dialects
 from llm_intercept.wire.conceal import UsageFilter
 from llm_intercept.wire.framing.sse import SSE
-from llm_intercept.wire.pipe import Pipe
+from llm_intercept.wire.pipe import Pipe, TranslatingPipe
 from llm_intercept.wire.tap import Tap
 from tests.wire import cuts
 from tests.wire.recordings import Recording, recordings
@@ -170,3 +170,32 @@ def test_the_first_byte_is_announced_once() -> None:
     through(b"a")
     through(b"b")
     assert seen == [1]
+
+
+class Failing:
+    """A relay that cannot go on at this chunk; b"" is the end."""
+
+    def __init__(self, at: bytes) -> None:
+        self._at = at
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        if chunk == self._at:
+            raise ZeroDivisionError("no")
+        return [chunk.upper()]
+
+    def close(self) -> list[bytes]:
+        return self.feed(b"")
+
+    def abort(self, message: str) -> list[bytes]:
+        return [f"error: {message}".encode()]
+
+
+@pytest.mark.parametrize("at", [b"b", b""], ids=["middle", "end"])
+def test_a_translation_that_fails_ends_in_one_error(at: bytes) -> None:
+    tap = Tap("openai_chat", "chat", "text/event-stream")
+    through = TranslatingPipe(tap, Failing(at), lambda: 1.0)  # type: ignore[arg-type]
+    sent = [piece for chunk in (b"a", at, b"c", b"") for piece in through(chunk)]
+    assert sent == [b"A", b"error: the answer could not be translated"]
+    assert through.size == sum(map(len, sent))
+    assert through.fault == "ZeroDivisionError: no"
+    assert through.abort("again") == []

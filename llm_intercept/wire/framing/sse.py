@@ -19,9 +19,9 @@ class SSE:
         self._begun = False
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        if self._is_one_event(chunk):
+        if (event := self._one_event(chunk)) is not None:
             self._begun = True
-            return [("", chunk[6:-2])]
+            return [event]
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -39,15 +39,18 @@ class SSE:
     def close(self) -> list[Frame]:
         return []
 
-    def _is_one_event(self, chunk: bytes) -> bool:
-        """What nearly every chunk of a live stream is: one whole event of one line, and nothing before it."""
-        return (
-            chunk.startswith(b"data: ")
-            and chunk.find(b"\n") == len(chunk) - 2 > 6
-            and chunk.endswith(b"\n")
-            and not (self._pieces or self._data or self._event or self._after_cr)
-            and b"\r" not in chunk
-        )
+    def _one_event(self, chunk: bytes) -> Frame | None:
+        """What nearly every chunk of a live stream is: one whole event, with one line of data."""
+        if not chunk.endswith(b"\n\n") or b"\r" in chunk:
+            return None
+        if self._pieces or self._data or self._event or self._after_cr:
+            return None
+        name = b""
+        if chunk.startswith(b"event: "):
+            name, _, chunk = chunk.partition(b"\n")
+        if not chunk.startswith(b"data: ") or chunk.find(b"\n") != len(chunk) - 2 or len(chunk) == 8:
+            return None
+        return (name[7:].decode("utf-8", "replace") if name else "", chunk[6:-2])
 
     def _hold(self, rest: bytes) -> None:
         if rest and self._held <= LIMIT:

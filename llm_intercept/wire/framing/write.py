@@ -27,7 +27,8 @@ class FrameWriter:
         self._begun = False
 
     def write(self, frames: Iterable[Frame]) -> bytes:
-        return b"".join(self._separated(self._frame(event, data)) for event, data in frames)
+        written = [self._frame(event, data) for event, data in frames]
+        return b"".join(map(self._separated, written) if self._array else written)
 
     def end(self) -> bytes:
         if not self._array:
@@ -35,16 +36,15 @@ class FrameWriter:
         return b"]" if self._begun else b"[]"
 
     def _separated(self, frame: bytes) -> bytes:
-        if not self._array:
-            return frame
         before = b",\r\n" if self._begun else b"["
         self._begun = True
         return before + frame
 
 
 def _sse(event: str, data: bytes) -> bytes:
-    named = b"event: " + event.encode() + b"\n" if event else b""
-    return named + b"data: " + data + b"\n\n"
+    if not event:
+        return b"data: %b\n\n" % data
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
 
 
 def _sse_crlf(event: str, data: bytes) -> bytes:
