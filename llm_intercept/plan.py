@@ -69,25 +69,32 @@ class Planner:
         deep = exchange.operation in GENERATION and (
             found.reasoning is not None or found.control.deep or _is_marked(exchange.dialect, body)
         )
-        if provider is exchange.provider and found.model == exchange.model and not deep:
+        stays = provider is exchange.provider and found.model == exchange.model
+        if stays and deep and not _has_codec(exchange):
+            exchange.warnings.append(
+                "settings: reasoning and system prompt not applied, this body is passed on"
+            )
+            return None
+        if stays and not deep:
             return None
         return self._redirect(exchange, provider, found, body, deep)
 
     def _resolve(self, exchange: Exchange) -> Resolution:
+        if exchange.course is not None and exchange.course.found is not None:
+            return exchange.course.found
         project = exchange.principal.project if exchange.principal else ""
         return self._models.resolve(exchange.model, project, exchange.provider.name, exchange.explicit)
 
     def _redirect(
         self, exchange: Exchange, provider: Provider, found: Resolution, body: bytes, deep: bool
     ) -> Refusal | None:
-        serving = _serving(provider, exchange, found.model)
+        serving = _serving(provider, exchange, found.model, deep)
         if serving is None and exchange.operation == "count_tokens":
             exchange.counted_here = True
             exchange.warnings.append(f"estimated here: {found.model} of {provider.title} answers this name")
             return None
         if serving is None or _is_unreadable(exchange, serving):
-            reason = f"{provider.title} does not serve {exchange.operation} in {exchange.dialect}."
-            return Refusal("invalid_request", "operation_not_served", reason)
+            return _unserved(provider, exchange, readable=serving is None)
         called, exchange.rerouted = exchange.provider, True
         exchange.moved = provider is not called
         if exchange.moved:
@@ -165,13 +172,36 @@ def _is_marked(dialect: str, body: bytes) -> bool:
     return common in body and any(mark in body for mark in whole)
 
 
-def _serving(provider: Provider, exchange: Exchange, model: str) -> Serving | None:
-    """How the provider is called for this; Bedrock's invoke envelope is for clients that speak it."""
+def _serving(provider: Provider, exchange: Exchange, model: str, deep: bool) -> Serving | None:
+    """How the provider is called for this; Bedrock's invoke envelope is for clients that speak it.
+
+    They are passed through there; what is changed inside their bodies is written in the envelope's dialect.
+    """
+    if deep and exchange.dialect in _CODEC_OF:
+        written = (
+            s for s in provider.serves if s.envelope == "bedrock" and s.models and s.models.search(model)
+        )
+        if (enveloped := next(written, None)) is not None:
+            return enveloped
     found = provider.serving(exchange.dialect, exchange.operation, model)
     if found is None or found.envelope != "bedrock":
         return found
     others = tuple(s for s in provider.serves if s.envelope != "bedrock")
     return replace(provider, serves=others).serving(exchange.dialect, exchange.operation, model)
+
+
+def _has_codec(exchange: Exchange) -> bool:
+    """Whether anything inside the client's body can be changed."""
+    if exchange.dialect in _CODEC_OF:
+        return bool(_CLAUDE.search(exchange.model))
+    return exchange.dialect in codecs.names()
+
+
+def _unserved(provider: Provider, exchange: Exchange, *, readable: bool) -> Refusal:
+    reason = f"{provider.title} does not serve {exchange.operation} in {exchange.dialect}"
+    if not readable:
+        reason += f": a body that is written for {exchange.model} alone is passed on, it is never translated"
+    return Refusal("invalid_request", "operation_not_served", f"{reason}.")
 
 
 def _is_unreadable(exchange: Exchange, serving: Serving) -> bool:
@@ -180,8 +210,7 @@ def _is_unreadable(exchange: Exchange, serving: Serving) -> bool:
         return exchange.dialect not in embeddings.NAMES
     if exchange.operation not in GENERATION or exchange.dialect == serving.dialect:
         return False
-    foreign = exchange.dialect in _CODEC_OF and not _CLAUDE.search(exchange.model)
-    return foreign or _CODEC_OF.get(exchange.dialect, exchange.dialect) not in codecs.names()
+    return not _has_codec(exchange)
 
 
 def _is_other_endpoint(exchange: Exchange, serving: Serving) -> bool:

@@ -97,6 +97,12 @@ _ENVELOPES = {
     "vertex": "no `model`; `anthropic_version: vertex-2023-10-16`",
 }
 
+_PASSED_ON = """- Bedrock's InvokeModel has a body for each family of models. Anthropic's is translated.
+  Those of Nova, Titan, Llama, Mistral, Cohere, AI21 and DeepSeek are passed on to the model that they name
+  and their usage is read; settings of reasoning and system prompt do not reach them, and a name that leads
+  to another provider is refused (400, `operation_not_served`): use Converse for that. So it is with Cohere's
+  `/v2/chat`."""
+
 _NAMED = re.compile("|".join(_NAMES))
 
 type Ran = Callable[[Probe, str, str], tuple[str, list[str]] | None]
@@ -204,7 +210,7 @@ def _endpoints() -> str:
     for provider in Registry().providers.values():
         lines += _served(provider)
     told = (f"- Anthropic's dialect on `{name}`: {text}." for name, text in _ENVELOPES.items())
-    return "\n".join([*lines, "", *told, ""])
+    return "\n".join([*lines, "", *told, _PASSED_ON, ""])
 
 
 def _served(provider: Provider) -> Iterator[str]:

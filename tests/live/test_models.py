@@ -16,6 +16,9 @@ CONFIG = """
 "thinker" = "openai/gpt-5:high"
 "gone" = "openrouter/some/model"
 
+[models.projects.brief]
+system = "Be brief."
+
 [models.projects.strict]
 unknown = "refuse"
 """
@@ -117,3 +120,41 @@ def test_a_body_that_only_its_own_provider_reads_is_refused(mapped: Stack, token
     answer = connection.getresponse()
     assert (answer.status, "does not serve" in answer.read().decode()) == (400, True)
     connection.close()
+
+
+CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 99}
+CLAUDE_ASKS = {**CLAUDE, "messages": [{"role": "user", "content": "hi"}]}
+NOVA_ASKS = {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}
+
+
+@pytest.fixture(scope="module")
+def brief(mapped: Stack) -> str:
+    mapped.cli("project", "create", "brief")
+    made = mapped.cli("token", "create", "--project", "brief", "--name", "t", "--json")
+    return str(json.loads(made)["token"])
+
+
+@pytest.mark.parametrize("verb", ["invoke", "invoke-with-response-stream"])
+@pytest.mark.parametrize(
+    ("model", "asked", "reached"),
+    [
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", CLAUDE_ASKS, True),
+        ("amazon.nova-pro-v1:0", NOVA_ASKS, False),
+    ],
+)
+def test_settings_reach_what_can_be_read_of_bedrocks_bodies(
+    mapped: Stack, brief: str, verb: str, model: str, asked: dict[str, object], reached: bool
+):
+    """Claude's is written anew in Bedrock's envelope; any other goes as it is, and the row says so."""
+    since = mapped.last_id()
+    connection = http.client.HTTPConnection("127.0.0.1", mapped.port, timeout=20)
+    headers = {"authorization": f"Bearer {brief}", "content-type": "application/json"}
+    connection.request("POST", f"/model/{model}/{verb}", json.dumps(asked), headers)
+    answer = connection.getresponse()
+    assert (answer.status, bool(answer.read())) == (200, True)
+    connection.close()
+    (row,) = mapped.rows(1, since)
+    sent = json.loads(base64.b64decode(mapped.received()[-1]["body_base64"]))
+    assert ("Be brief." in json.dumps(sent)) is reached
+    assert ("not applied" in str(row["warnings"])) is not reached
+    assert row["usage_source"] == "provider"
