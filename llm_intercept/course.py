@@ -4,15 +4,24 @@ Planning writes into the exchange; for a further try it is rewound to its `Start
 """
 
 import copy
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from llm_intercept.exchange import Exchange
-from llm_intercept.policy.attempts import KEY_STATUSES, RETRYABLE_STATUSES, Failure, Rules, Try
+from llm_intercept.policy.attempts import (
+    KEY_STATUSES,
+    RETRYABLE_STATUSES,
+    Candidate,
+    Failure,
+    Rules,
+    Try,
+    attempts,
+)
 
 if TYPE_CHECKING:
     from llm_intercept.engine.health import TargetKey
+    from llm_intercept.policy.models import Resolution
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
 
@@ -41,7 +50,7 @@ def overdue(exchange: Exchange, limits: Timeouts, now: float, heard: float) -> s
     return "idle" if limits.idle and now - max(heard, phases.first_byte) > limits.idle else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """What planning changes, as the client's call alone said it."""
 
@@ -59,22 +68,31 @@ class Start:
 class Course:
     """`current` is the try under way; `target` what health is kept of ("" keys are the client's own: none).
 
-    `alternatives` tells whether another target may still answer; `bound` what it may not leave.
+    `alternatives` tells whether another target may still answer.
     """
 
-    tries: Generator[Try, Failure, None]
-    current: Try
+    candidates: Sequence[Candidate]
     rules: Rules
     start: Start
-    alternatives: bool = False
+    chance: Callable[[], float]
+    found: "Resolution | None" = None  # what the model's name alone leads to
     conversation: str = ""
+    current: Try = field(init=False)
+    alternatives: bool = field(init=False)
+    tries: Generator[Try, Failure, None] | None = None
     head: list[tuple[str, str]] = field(default_factory=list)  # the client's header fields
     target: "TargetKey | None" = None
     under_way: bool = False  # counted as busy
-    failed: Failure | None = None
+
+    def __post_init__(self) -> None:
+        self.current = Try(self.candidates[0], 1)
+        self.alternatives = len(self.candidates) > 1
 
     def after(self, failure: Failure) -> Try | None:
         """The next try, if there is one."""
+        if self.tries is None:
+            self.tries = attempts(self.candidates, self.rules, self.chance)
+            next(self.tries)
         try:
             self.current = self.tries.send(failure)
         except StopIteration:

@@ -17,7 +17,7 @@ from llm_intercept.engine.health import Availability, Health, TargetKey
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
 from llm_intercept.policy import routing
-from llm_intercept.policy.attempts import Candidate, Rules, attempts
+from llm_intercept.policy.attempts import Candidate, Rules
 from llm_intercept.policy.bound import UNBOUND, Bound, bound_items, conversation_key
 from llm_intercept.policy.callfacts import facts_of
 from llm_intercept.policy.models import ModelMap, Resolution
@@ -31,6 +31,8 @@ from llm_intercept.store.control import Control
 from llm_intercept.store.credentials import StoredCredential
 from llm_intercept.wire.usage import Usage
 
+_REMEMBERED = 4096  # names of models come from clients
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -42,7 +44,7 @@ class Explanation:
     refusal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked:
     """What decides about the targets of one call."""
 
@@ -75,7 +77,10 @@ class Router:
         self._models = models
         self._health = health
         self._affinity = affinity
-        self._retries = settings.retries
+        retries = settings.retries
+        self._usual_rules = Rules(retries.tries, retries.again, retries.backoff, retries.budget)
+        self._own_rules = replace(self._usual_rules, own=True)
+        self._singles: dict[tuple[str, str, str | None], tuple[Candidate]] = {}
         self._price = price
         self._chance = chance
         self._now = now
@@ -103,22 +108,31 @@ class Router:
         found = self._resolve(exchange) if exchange.model and exchange.operation in MAPPED else None
         route = self._route(exchange, found, body) if self._control.routing and found else None
         asked = self._asked(exchange, found, route, body)
-        candidates = self._candidates(asked)
+        candidates = self._only(asked) or self._candidates(asked)
         if not candidates:
             return self._all_unavailable(asked)
         rules = self._rules(asked)
-        tries = attempts(candidates, rules, self._chance)
         exchange.course = Course(
-            tries,
-            next(tries),
-            rules,
-            start_of(exchange),
-            alternatives=len(candidates) > 1,
-            conversation=asked.conversation,
+            candidates, rules, start_of(exchange), self._chance, found=found, conversation=asked.conversation
         )
         exchange.route = route.name if route else ""
         exchange.timeouts = self._limits(route, asked.provider)
         return None
+
+    def _only(self, asked: _Asked) -> Sequence[Candidate]:
+        """The common case, at once: no route, and no more than one key, which is well. Else nothing."""
+        if asked.route is not None:
+            return ()
+        keys = () if asked.own else self._control.keys(asked.provider)
+        if len(keys) > 1:
+            return ()
+        place = (asked.provider, asked.model, keys[0].name if keys else None)
+        found = self._singles.get(place)
+        if found is None:
+            if len(self._singles) >= _REMEMBERED:
+                self._singles.clear()
+            found = self._singles[place] = (Candidate(*place),)
+        return found if not keys or self._health.state(_key(found[0])).usable else ()
 
     def explain(self, facts: CallFacts, dialect: str, provider: str) -> Explanation:
         """For a person: nothing is taken, nothing is sent."""
@@ -131,7 +145,7 @@ class Router:
         asked = _Asked(called, found.model, own, filled, UNBOUND, None)
         candidates = [
             (candidate, None if candidate.credential is None else self._health.state(_key(candidate)))
-            for candidate in self._expanded(asked, self._targets(asked), every=True)
+            for candidate in self._expanded(asked, self._targets(asked))
         ]
         mapped = found.alias or found.tier or found.provider
         said = f"{facts.model} -> {called}/{found.model}" if mapped else ""
@@ -191,14 +205,12 @@ class Router:
         return asked.route is not None or len(self._control.keys(asked.provider)) > 1
 
     def _rules(self, asked: _Asked) -> Rules:
-        retries, route = self._retries, asked.route
-        return Rules(
-            tries=retries.tries if route is None or route.tries is None else route.tries,
-            again=retries.again,
-            backoff=retries.backoff,
-            budget=retries.budget if route is None or route.budget is None else route.budget,
-            own=asked.own and route is None,
-        )
+        route = asked.route
+        if route is None:
+            return self._own_rules if asked.own else self._usual_rules
+        tries = self._usual_rules.tries if route.tries is None else route.tries
+        budget = self._usual_rules.budget if route.budget is None else route.budget
+        return replace(self._usual_rules, tries=tries, budget=budget)
 
     def _limits(self, route: Route | None, provider: str) -> Timeouts:
         own = self._provider_timeouts.get(provider)
@@ -212,7 +224,7 @@ class Router:
 
     def _candidates(self, asked: _Asked) -> list[Candidate]:
         """Those that can be tried now; if nothing but cooling keys is left, these: the provider decides."""
-        every = list(self._expanded(asked, self._targets(asked), every=True))
+        every = list(self._expanded(asked, self._targets(asked)))
         if asked.own or (len(every) == 1 and every[0].credential is None):
             return every
         usable = [c for c in every if c.credential is None or self._health.state(_key(c)).usable]
@@ -231,7 +243,7 @@ class Router:
             yield ranked.target, ranked.reason, True
 
     def _expanded(
-        self, asked: _Asked, targets: Iterator[tuple[RouteTarget, str, bool]], *, every: bool
+        self, asked: _Asked, targets: Iterator[tuple[RouteTarget, str, bool]]
     ) -> Iterator[Candidate]:
         """A target is a candidate with each of its keys; a bound conversation stays where it is known."""
         found = [c for target, reason, far in targets for c in self._keyed(asked, target, reason, far)]
@@ -271,7 +283,7 @@ class Router:
         return sorted(keys, key=lambda k: places[k.name], reverse=True)
 
     def _all_unavailable(self, asked: _Asked) -> Refusal:
-        every = list(self._expanded(asked, self._targets(asked), every=True))
+        every = list(self._expanded(asked, self._targets(asked)))
         if not every:
             return Refusal(
                 "permission",

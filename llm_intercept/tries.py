@@ -68,7 +68,6 @@ class Tries:
         course = exchange.course
         if course is None:
             return None
-        course.failed = failure
         self._failed(exchange, course, failure)
         before = kept(exchange)
         following = course.after(failure)

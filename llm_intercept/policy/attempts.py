@@ -8,7 +8,8 @@ Pure: what time it took and what was drawn are parameters.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 type FailureKind = Literal[
@@ -26,6 +27,9 @@ KEY_STATUSES = frozenset((401, 403, 429))
 """What says something about the key, and nothing about the provider."""
 
 
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A target that may be tried. `provider` and `model` are as they are sent.
@@ -36,7 +40,7 @@ class Candidate:
     provider: str
     model: str
     credential: str | None = None
-    overrides: Mapping[str, object] = field(default_factory=dict)
+    overrides: Mapping[str, object] = _NOTHING
     reason: str = ""
     longer: bool = False  # only for conversations that were too long for another
 
