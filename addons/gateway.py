@@ -6,6 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
+    from addons.admit import Admit
+    from addons.allowance import Allowance
     from addons.attempt import Attempt
     from addons.authenticate import Authenticate
     from addons.cors import Origins, Preflight
@@ -37,11 +39,13 @@ addons = [
     Authenticate(exchanges),
     Drain(exchanges),
     Route(exchanges),
+    Admit(exchanges),
     Attempt(exchanges),
     Translate(exchanges),
     Watch(exchanges),
     Record(exchanges),
     Sockets(exchanges),
+    Allowance(exchanges),
     Farewell(exchanges),
     Origins(exchanges),
 ]

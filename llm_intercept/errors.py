@@ -80,6 +80,7 @@ class Refusal:
     message: str
     retry_after: float | None = None
     exactly: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # of the answer: what limits have left
 
     @property
     def status(self) -> int:

@@ -10,6 +10,7 @@ from llm_intercept.errors import Refusal
 from llm_intercept.store.rows import AttemptRow
 
 if TYPE_CHECKING:
+    from llm_intercept.admit import Held
     from llm_intercept.course import Course, Timeouts
     from llm_intercept.policy.failures import Decision
     from llm_intercept.providers.base import Endpoint, Provider
@@ -103,6 +104,7 @@ class Exchange:
     )
     refusal: Refusal | None = None
     target: Target | None = None
+    held: "Held | None" = None  # what is reserved for it on limits
     rerouted: bool = False  # another provider, model or dialect than the client addressed
     moved: bool = False  # to another provider: the client's own key must not go there
     client_path: str = ""  # what the client asked for, where `path` was written anew

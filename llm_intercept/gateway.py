@@ -1,5 +1,6 @@
 """The one composition root: builds the parts of the proxy, and is all that the addons talk to."""
 
+import asyncio
 import logging
 import os
 import random
@@ -11,10 +12,14 @@ from pathlib import Path
 
 from llm_intercept import bundle, ca, config, counting, environment, presence, prices, resources
 from llm_intercept.access import Access
+from llm_intercept.admit import Admit
 from llm_intercept.course import Timeouts
 from llm_intercept.dispatch import Dispatch
+from llm_intercept.engine.admission import LONG_PATIENCE_S, PATIENCE_S, Admission
 from llm_intercept.engine.affinity import Affinity
+from llm_intercept.engine.events import Events
 from llm_intercept.engine.health import Health
+from llm_intercept.engine.thresholds import Thresholds
 from llm_intercept.entry import Entry
 from llm_intercept.errors import Refusal, Reply
 from llm_intercept.exchange import Exchange
@@ -32,6 +37,7 @@ from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.prompts import with_prompts
 from llm_intercept.providers import Registry
+from llm_intercept.recovery import Recovery
 from llm_intercept.router import Router, blended_price
 from llm_intercept.settings import ModelsSettings, Settings
 from llm_intercept.sim.local import Local
@@ -40,6 +46,7 @@ from llm_intercept.store.bodies import MARGIN, Body, Capture
 from llm_intercept.store.control import Control
 from llm_intercept.store.issuers import Issuers
 from llm_intercept.store.journal import Journal
+from llm_intercept.store.reservations import Busy
 from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
 from llm_intercept.store.writer import Writer
 from llm_intercept.tries import Tries
@@ -114,8 +121,24 @@ class Gateway:
         )
         self._pricing = Pricing(self.settings.prices, prices.built_in())
         self._ledger = Ledger(self._pricing, counting.count_tokens)
+        self._open_admission(facts)
         self._open_routing(planner, models)
         self._open_books()
+
+    def _open_admission(self, facts: Facts) -> None:
+        self._events = Events(
+            self.settings.webhooks, count=lambda event: self.metrics.observe_event(event.kind)
+        )
+        self._admission = Admission(self.home.limits_db, self.home.leases, Thresholds(self._events.emit))
+        self._admit = Admit(
+            self._admission,
+            self._control,
+            self.dispatch,
+            self._pricing,
+            lambda provider, model: facts.target(provider, model).max_output,
+            self.settings.limits.unpriced_ceiling,
+            time.time,
+        )
 
     def _open_routing(self, planner: Planner, models: ModelMap) -> None:
         settings = self.settings
@@ -141,6 +164,7 @@ class Gateway:
             self.health,
             self.start_local,
             self._ledger.clean,
+            self._admits,
             time.time,
         )
 
@@ -160,11 +184,11 @@ class Gateway:
             lambda: len(self._live), lambda: self._writer.depth, lambda: self._writer.lag_s
         )
         self._writer.start()
-        recovered = self._journal.recover()
-        for row in recovered:
-            self._writer.put(row)
-        if recovered:
-            logger.warning("read %d calls back from the journal of a proxy that was killed", len(recovered))
+        recovery = Recovery(
+            self._journal, self._writer, self._admission, self._admit, self._control, self.home.usage_db
+        )
+        recovery.at_start()
+        self._admission.keep_house(recovery.again)
 
     def _committed(self, rows: Sequence[RequestRow]) -> None:
         self.metrics.observe(rows)
@@ -174,6 +198,8 @@ class Gateway:
         presence.withdraw(self.home.path)
         await self._local.stop()
         self._writer.stop(timeout=10.0)
+        self._admission.close()
+        self._events.close()
         self._journal.close()
         self._issuers.close()
         self._control.close()
@@ -208,8 +234,10 @@ class Gateway:
             row = self._row_at_once(exchange)
         except Exception as error:
             exchange.warnings.append(f"the reading stopped: {type(error).__name__}")
+            self._admit.ended(exchange, None)
             self._hand_over(exchange, None)
             raise
+        self._admit.ended(exchange, row)
         self._hand_over(exchange, row)
 
     def _hand_over(self, exchange: Exchange, row: RequestRow | None) -> None:
@@ -240,8 +268,13 @@ class Gateway:
         return captured(exchange) if self._capture.keeps(self._capture_mode(exchange), failed) else []
 
     def _late_row(self, exchange: Exchange) -> RequestRow:
-        row = self._ledger.row(exchange, estimate=True)
+        try:
+            row = self._ledger.row(exchange, estimate=True)
+        except Exception:
+            self._admit.ended(exchange, outline(exchange))
+            raise
         assert row is not None
+        self._admit.ended(exchange, row)
         return row
 
     def _capture_mode(self, exchange: Exchange) -> str:
@@ -254,6 +287,7 @@ class Gateway:
         self.tries.ended(exchange)
         self._live.pop(exchange.id, None)
         self._journal.cancel(exchange.id)
+        self._admit.release(exchange)
 
     def keeps(self, exchange: Exchange, status: int) -> int:
         """Bytes of the answer's body to keep: for capture, and to read an error's own words."""
@@ -263,6 +297,26 @@ class Gateway:
     def plan(self, exchange: Exchange) -> Refusal | None:
         """Where the model's name leads this call; nothing happens to one that is mapped to nothing else."""
         return self.tries.begin(exchange)
+
+    def admit(self, exchange: Exchange) -> Refusal | Awaitable[Refusal | None] | None:
+        """Whether limits have room for it; something to wait for while another process has the counters."""
+        if not self._control.limiting or not exchange.recorded:
+            return None
+        try:
+            return self._admit.reserve(exchange, PATIENCE_S)
+        except Busy:
+            return asyncio.to_thread(self._admit.reserve, exchange, LONG_PATIENCE_S)
+
+    def _admits(self, exchange: Exchange) -> bool:
+        """The same for a further try, which takes the place of the one before."""
+        try:
+            return not self._control.limiting or self._admit.reserve(exchange, PATIENCE_S) is None
+        except Busy:
+            return False
+
+    def allowance(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
+        """The headers that tell a client what its limits have left."""
+        return self._admit.headers(exchange)
 
     def model_list(self, exchange: Exchange) -> Reply | None:
         """The list of models where it is answered here; such a call goes to nobody and leaves no row."""
@@ -319,7 +373,8 @@ class Gateway:
         found = [] if self._writer.alive else ["the writer has stopped"]
         if self._writer.last_error:
             found.append(self._writer.last_error)
-        found += [why for path in (self.home.usage_db, self.home.control_db) if (why := health.problem(path))]
+        databases = (self.home.usage_db, self.home.control_db, self.home.limits_db)
+        found += [why for path in databases if (why := health.problem(path))]
         return found
 
     def ca_certificate(self) -> bytes:

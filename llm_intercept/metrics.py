@@ -95,6 +95,7 @@ class Metrics:
             "dialect",
             "side",
         )
+        self._events = self._counter("llm_events_total", "Limits that filled up or refused a call", "kind")
         self._tries = self._counter("llm_attempts_total", "Upstream tries", "provider", "outcome")
         self._failovers = Counter(
             "llm_failovers_total", "Tries that went elsewhere than the one before", registry=registry
@@ -118,6 +119,9 @@ class Metrics:
 
     def _histogram(self, name: str, text: str) -> _Cached:
         return _Cached(Histogram(name, text, ("provider",), buckets=SECONDS, registry=self._registry))
+
+    def observe_event(self, kind: str) -> None:
+        self._events[(kind,)].inc()
 
     def observe(self, rows: Iterable[RequestRow]) -> None:
         for row in rows:

@@ -34,15 +34,17 @@ class Tries:
         health: Health,
         start_local: Callable[[str], Awaitable[None] | None],
         clean: Callable[[Exchange, str], str],
+        admits: Callable[[Exchange], bool],
         now: Callable[[], float],
     ) -> None:
-        """`clean` takes keys out of what a provider has said."""
+        """`clean` takes keys out of what a provider has said; `admits`: whether limits have room."""
         self._router = router
         self._planner = planner
         self._dispatch = dispatch
         self._health = health
         self._start_local = start_local
         self._clean = clean
+        self._admits = admits
         self._now = now
 
     def begin(self, exchange: Exchange) -> Refusal | None:
@@ -107,6 +109,7 @@ class Tries:
         return (
             self._plan(exchange, course, following) is None
             and self._dispatch.resolve(exchange, exchange.request_headers) is None
+            and self._admits(exchange)
         )
 
     def _plan(self, exchange: Exchange, course: Course, now: Try) -> Refusal | None:

@@ -154,7 +154,7 @@ def test_b5_no_provider_is_named_outside_providers():
             assert not named, f"{path.relative_to(ROOT)}:{node.lineno} compares with {named}"
 
 
-GATES = ("tunnel.py", "identify.py", "portal.py", "authenticate.py", "route.py", "translate.py")
+GATES = ("tunnel.py", "identify.py", "portal.py", "authenticate.py", "route.py", "admit.py", "translate.py")
 HTTP_HOOKS = {"requestheaders", "request", "responseheaders", "response", "http_connect", "error"}
 SOCKET_HOOKS = {"websocket_start", "websocket_message", "websocket_end"}
 

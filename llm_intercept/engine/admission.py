@@ -60,6 +60,14 @@ class Actual:
 NOTHING = Actual()
 
 
+class _NoRoomError(Exception):
+    """Undoes the transaction."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__()
+        self.standing = standing
+
+
 @dataclass(slots=True, eq=False)
 class Reservation:
     """What is held for one call: `slot` while it runs, `amounts` until it is known what it took."""
@@ -99,23 +107,36 @@ class Admission:
                 changes.add_owner(self.owner, int(now() * 1e6))
 
     def reserve(
-        self, call: str, applied: Sequence[Applied], worst: Worst | None, *, patience: float = PATIENCE_S
+        self,
+        call: str,
+        applied: Sequence[Applied],
+        worst: Worst | None,
+        *,
+        instead: Reservation | None = None,
+        patience: float = PATIENCE_S,
     ) -> Reservation | Standing:
-        """Everything that is asked for, or nothing and the limit that stands against it. May raise Busy."""
+        """Everything that is asked for, or nothing and the limit that stands against it. May raise Busy.
+
+        `instead` of another reservation of the same call, which stays as it was if there is no room.
+        """
         now = self._now()
         keys = [each.key for each in applied]
         needs = [_need(each.limit, worst) for each in applied]
 
-        def admit(changes: Changes) -> Reservation | Standing:
+        def admit(changes: Changes) -> Reservation:
+            if instead is not None:
+                self._settle(changes, instead.slot, NOTHING)
+                self._settle(changes, instead.amounts, NOTHING)
             refused = _refused(changes, applied, keys, needs, now)
             if refused is not None:
-                return refused
+                raise _NoRoomError(refused)
             return self._hold(changes, call, applied, keys, needs, now)
 
-        found = self._transact(admit, patience)
-        if isinstance(found, Standing):
-            self._thresholds.refused(found, now)
-        return found
+        try:
+            return self._transact(admit, patience)
+        except _NoRoomError as full:
+            self._thresholds.refused(full.standing, now)
+            return full.standing
 
     def free(self, reservation: Reservation) -> None:
         """The call has ended: another one may begin. What it took may be settled later."""

@@ -81,7 +81,7 @@ def state(standing: Standing) -> str:
     return f"{what} {'are' if limit.measure == 'cost' else verb} used or reserved"
 
 
-def refusal(standing: Standing, now: float) -> Refusal:
+def refusal(standing: Standing, now: float, headers: tuple[tuple[str, str], ...] = ()) -> Refusal:
     """Says which limit, its value, where it stands, what this call needs and when there is room again."""
     applied = standing.applied
     limit = applied.limit
@@ -97,6 +97,7 @@ def refusal(standing: Standing, now: float) -> Refusal:
         "budget_exceeded" if budget else "rate_limit_exceeded",
         f"{text[0].upper()}{text[1:]}.",
         retry_after(standing, now),
+        headers=headers,
     )
 
 

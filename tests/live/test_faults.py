@@ -67,6 +67,8 @@ CALLED = [
     "Drain.requestheaders",
     "Route.requestheaders",
     "Route.request",
+    "Admit.requestheaders",
+    "Admit.request",
     "Translate.requestheaders",
     "Translate.request",
 ]

@@ -1,0 +1,224 @@
+"""Step 4: whether limits have room for a call. What it may take is reserved, and settled at its end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from llm_intercept.dispatch import Dispatch
+from llm_intercept.engine.admission import NOTHING, Actual, Admission, Reservation
+from llm_intercept.errors import Refusal
+from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.policy import limit_texts
+from llm_intercept.policy.limit_texts import Standing
+from llm_intercept.policy.limits import Applied, LimitBook, Parties, StoredLimit
+from llm_intercept.policy.pricing import Pricing
+from llm_intercept.policy.worst_case import FREE, Worst, at_ceiling, is_metered, terms_of, tokens_of
+from llm_intercept.providers.base import GENERATION
+from llm_intercept.store.control import Control
+from llm_intercept.store.rows import RequestRow
+from llm_intercept.wire.estimate import BYTES_PER_TOKEN
+
+_NOBODY = Principal(project="", token="")
+_NOT_SENT = frozenset(("refused", "connect_failed"))
+_METERED = ("tokens", "cost")
+
+
+class Held:
+    """A call's reservation, for as long as the call is remembered: one that nobody ends, ends with it."""
+
+    def __init__(self, admission: Admission, reservation: Reservation, worst: Worst | None) -> None:
+        self._admission = admission
+        self.reservation = reservation
+        self.worst = worst
+
+    def __del__(self) -> None:
+        if self.reservation.slot or self.reservation.amounts:
+            self._admission.settle(self.reservation, in_full(self.worst))
+
+
+class Admit:
+    """`max_output` is of a model of a provider, `ceiling` the price in USD of models that have none."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        control: Control,
+        dispatch: Dispatch,
+        pricing: Pricing,
+        max_output: Callable[[str, str], int | None],
+        ceiling: Decimal | None,
+        now: Callable[[], float],
+    ) -> None:
+        self._admission = admission
+        self._control = control
+        self._dispatch = dispatch
+        self._pricing = pricing
+        self._max_output = max_output
+        self._ceiling = ceiling
+        self._now = now
+        self._known: tuple[StoredLimit, ...] = ()
+
+    def reserve(self, exchange: Exchange, patience: float) -> Refusal | None:
+        """What this call may take where it is going; a further try takes the place of the one before.
+
+        May raise Busy, when another process has the counters for longer than `patience`.
+        """
+        applied = self._applied(exchange)
+        if not applied and exchange.held is None:
+            return None
+        worst: Worst | Refusal | None = None
+        if any(each.limit.measure in _METERED for each in applied):
+            worst = self._worst(exchange, applied)
+        if isinstance(worst, Refusal):
+            return worst
+        held = exchange.held
+        if held is not None and list(held.reservation.applied) == applied and held.worst == worst:
+            return None
+        return self._take(exchange, applied, worst, patience)
+
+    def ended(self, exchange: Exchange, row: RequestRow | None) -> None:
+        """The call is over; without a row it is settled when there is one."""
+        held = exchange.held
+        if held is None:
+            return
+        if held.reservation.call != exchange.request_id:  # one response inside a WebSocket
+            if row is not None:
+                self._admission.charge(held.reservation.applied, self.actual(row, None))
+        elif row is None:
+            self._admission.free(held.reservation)
+        else:
+            self._admission.settle(held.reservation, self.actual(row, held.worst))
+
+    def release(self, exchange: Exchange) -> None:
+        """There is no such call after all."""
+        if exchange.held is not None:
+            self._admission.release(exchange.held.reservation)
+
+    def headers(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
+        """What an answer says of the limits that its call counted against."""
+        if exchange.held is None:
+            return ()
+        return limit_texts.headers(exchange.dialect, exchange.held.reservation.standings, self._now())
+
+    def actual(self, row: RequestRow, worst: Worst | None) -> Actual:
+        """What counts is what the row says. An answer of which nothing is known counts as the worst case."""
+        if row.outcome == "interrupted":
+            return Actual(requests=1)
+        sent = row.attempts > 0 and row.outcome not in _NOT_SENT
+        if not sent:
+            return NOTHING
+        unknown = row.outcome == "ok" and not row.usage_source and row.operation in GENERATION
+        if unknown and worst is not None:
+            return in_full(worst)
+        tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
+        cost = row.cost_nanos
+        if cost is None:
+            cost = at_ceiling(tokens, self._ceiling) if self._ceiling is not None else 0
+        return Actual(1, tokens, cost)
+
+    def figures(self, rows: Sequence[RequestRow]) -> Mapping[str, Actual]:
+        """For calls whose process has died."""
+        return {row.request_id: self.actual(row, None) for row in rows}
+
+    def _applied(self, exchange: Exchange) -> list[Applied]:
+        if self._control.limiting is not self._known:
+            self._known = self._control.limiting
+            self._admission.book = LimitBook(self._known)
+        if not is_metered(exchange.operation, exchange.method, websocket=exchange.websocket):
+            return []
+        return self._admission.book.applicable(parties(exchange))
+
+    def _take(
+        self, exchange: Exchange, applied: list[Applied], worst: Worst | None, patience: float
+    ) -> Refusal | None:
+        held = exchange.held
+        found = self._admission.reserve(
+            exchange.request_id,
+            applied,
+            worst,
+            instead=held.reservation if held is not None else None,
+            patience=patience,
+        )
+        if isinstance(found, Standing):
+            return self._refusal(exchange, found)
+        if held is None:
+            exchange.held = Held(self._admission, found, worst)
+        else:
+            held.reservation, held.worst = found, worst
+        return None
+
+    def _refusal(self, exchange: Exchange, standing: Standing) -> Refusal:
+        now = self._now()
+        headers = limit_texts.headers(exchange.dialect, [standing], now)
+        return limit_texts.refusal(standing, now, headers)
+
+    def _worst(self, exchange: Exchange, applied: Sequence[Applied]) -> Worst | Refusal:
+        if exchange.websocket:
+            hard = next((a for a in applied if a.limit.measure in _METERED and not a.limit.soft), None)
+            return _needs_http(hard) if hard is not None else Worst(0, 0, 0)
+        if exchange.operation in FREE:
+            return Worst(0, 0, 0)
+        body = exchange.upstream_body
+        if body is None:
+            body = self._dispatch.plain(exchange, exchange.resent or exchange.request_body)
+        model, provider = exchange.upstream_model or exchange.model, exchange.provider
+        dialect = exchange.answer_dialect
+        worst = tokens_of(dialect, exchange.operation, body, self._max_output(provider.name, model))
+        if exchange.upload:
+            worst = Worst(_uploaded(exchange), worst.output)
+        costly = [each for each in applied if each.limit.measure == "cost"]
+        if not costly:
+            return worst
+        when = datetime.fromtimestamp(self._now(), UTC)
+        host = exchange.target.host if exchange.target else ""
+        nanos = self._pricing.at_most(provider, model, worst, terms_of(dialect, body), when, host)
+        if nanos is None and self._ceiling is not None:
+            nanos = at_ceiling(worst.tokens, self._ceiling)
+        hard = next((each for each in costly if not each.limit.soft), None)
+        if nanos is None and hard is not None:
+            return _unpriced(exchange, model, hard)
+        return Worst(worst.input, worst.output, nanos)
+
+
+def parties(exchange: Exchange) -> Parties:
+    """Whom the call concerns, as far as limits can be set on them."""
+    who = exchange.principal or _NOBODY
+    return Parties(
+        user=who.user,
+        project=who.project,
+        token=f"{who.project}/{who.token}" if who.token else "",
+        listener=exchange.listener,
+        client_ip=exchange.client_ip,
+        model=exchange.upstream_model or exchange.model,
+        provider=exchange.provider.name,
+    )
+
+
+def in_full(worst: Worst | None) -> Actual:
+    """Everything that was reserved."""
+    return Actual(1, worst.tokens, worst.nanos or 0) if worst is not None else Actual(1)
+
+
+def _uploaded(exchange: Exchange) -> int:
+    length = exchange.request_headers.get("content-length", "")
+    return -(-int(length) // BYTES_PER_TOKEN) if length.isdigit() else 0
+
+
+def _unpriced(exchange: Exchange, model: str, applied: Applied) -> Refusal:
+    what = model or f"this call ({exchange.operation})"
+    return Refusal(
+        "permission",
+        "unpriced_model",
+        f"No price is known for {what} at {exchange.provider.title}, and "
+        f"{limit_texts.sentence(applied.limit, applied.member)} (limit {applied.stored.id}). Set its price "
+        "in [[prices]], or limits.unpriced_ceiling for all that have none.",
+    )
+
+
+def _needs_http(applied: Applied) -> Refusal:
+    return Refusal(
+        "permission",
+        "limit_needs_http",
+        f"{limit_texts.sentence(applied.limit, applied.member)} (limit {applied.stored.id}), which cannot be "
+        "kept inside a WebSocket: use HTTP.",
+    )
