@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,9 +92,9 @@ def _check_system(mode: rules.Mode) -> None:
         return
     if reason := mitmproxy_rs.local.LocalRedirector.unavailable_reason():
         raise ConfigError(f"programs cannot be captured here: {reason}")
-    if sys.platform == "linux" and os.geteuid() != 0:
+    if sys.platform == "linux" and (os.geteuid() != 0 or shutil.which("sudo") is None):
         # It would ask for a password in a terminal that nobody may be looking at.
-        raise ConfigError("capturing programs needs root on Linux; run the proxy as root")
+        raise ConfigError("capturing programs needs root on Linux, and sudo; run the proxy as root")
 
 
 def problem(exchanges: Exchanges, listener: Listener, error: BaseException) -> str:
@@ -103,7 +104,8 @@ def problem(exchanges: Exchanges, listener: Listener, error: BaseException) -> s
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         user = _user(exchanges, listener)
         return f"port {listener.port} is {user}; free it and start the listener again"
-    return str(error) or type(error).__name__
+    words = str(error).partition("Stack backtrace")[0].split()  # of a library in Rust
+    return " ".join(words) or type(error).__name__
 
 
 def _user(exchanges: Exchanges, listener: Listener) -> str:

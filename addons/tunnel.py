@@ -6,7 +6,7 @@ import logging
 import socket
 from dataclasses import replace
 
-from mitmproxy import http, tls
+from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.context import Context
 from pydantic import SecretStr
@@ -44,6 +44,10 @@ def through_parent(request: http.Request) -> None:
     if not request.is_http2:
         whole = f"{request.host}:{request.port}" if request.scheme == "http" else ""
         request.data.authority = whole.encode()
+
+
+def _is_quic(server: connection.Server, address: tuple[str, int]) -> bool:
+    return server.transport_protocol == "udp" and address[1] == 443
 
 
 class TunnelGate:
@@ -88,7 +92,8 @@ class TunnelGate:
         if door is None or door.entry != "captured" or address is None:
             return
         host = data.client_hello.sni
-        if host and self._decrypted(address[1], host):
+        tcp = data.context.client.transport_protocol == "tcp"
+        if tcp and host and self._decrypted(address[1], host):
             data.context.server.address = (host, address[1])
         else:
             data.ignore_connection = True
@@ -130,6 +135,9 @@ class TunnelGate:
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         """Off loopback nobody gets a tunnel into the private network behind us."""
         address, door = data.server.address, self.exchanges.door(data.client)
+        if door and door.entry == "captured" and address and _is_quic(data.server, address):
+            data.server.error = "HTTP/3 would pass unseen; the client falls back to TCP"
+            return
         if address is None or self._may_reach_private(door, *address[:2]):
             return
         try:

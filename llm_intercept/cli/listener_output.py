@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from llm_intercept import environment, presence
+from llm_intercept import presence
 from llm_intercept.cli.output import print_json, print_table
 from llm_intercept.cli.session import Session
 from llm_intercept.policy import listeners as rules
@@ -22,17 +22,6 @@ _COLUMNS = {
 }
 
 
-def standing(listener: Listener, alive: bool) -> str:
-    """In words: what is so now, as far as a proxy is there to make it so."""
-    if listener.state == "error":
-        return "error"
-    if listener.wanted != "running":
-        return "stopped"
-    if not alive:
-        return "starts with the proxy"
-    return "running" if listener.state == "running" else "starting"
-
-
 def address(listener: Listener) -> str:
     """Where it listens, or what it captures."""
     if listener.port is None:
@@ -41,20 +30,12 @@ def address(listener: Listener) -> str:
     return f"{host}:{listener.port}"
 
 
-def url(listener: Listener) -> str:
-    """What a client on this machine connects to; "" where it connects to nothing."""
-    mode = rules.parse(listener.mode)
-    if listener.port is None or mode.kind == "wireguard":
-        return ""
-    return environment.proxy_url(listener.host, listener.port)
-
-
 def table(session: Session, listeners: Sequence[Listener]) -> None:
     alive = presence.find(session.home.path) is not None
     rows = [
         {
             **asdict(listener),
-            "standing": standing(listener, alive),
+            "standing": listener.standing(alive),
             "port": str(listener.port or "-"),
             "host": listener.host or "-",
             "provider": listener.provider or "-",
@@ -67,7 +48,7 @@ def table(session: Session, listeners: Sequence[Listener]) -> None:
 
 
 def record(listener: Listener, alive: bool) -> dict[str, Any]:
-    return {**asdict(listener), "standing": standing(listener, alive), "url": url(listener)}
+    return {**asdict(listener), "standing": listener.standing(alive), "url": listener.url}
 
 
 def as_json(session: Session, listener: Listener) -> None:
@@ -81,7 +62,7 @@ def all_as_json(session: Session, listeners: Sequence[Listener]) -> None:
 
 def how_to_connect(session: Session, listener: Listener) -> str:
     """Lines for a shell, by what its mode is."""
-    mode, here = rules.parse(listener.mode), url(listener)
+    mode, here = rules.parse(listener.mode), listener.url
     ca = session.home.certs / "mitmproxy-ca-cert.pem"
     match mode.kind:
         case "local":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from llm_intercept import environment
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.policy import listeners as rules
 from llm_intercept.store.database import Database, Row, checked_name
@@ -45,6 +46,23 @@ class Listener:
     def running(self) -> bool:
         """It is, or it is about to be."""
         return self.state == "running" or (self.wanted == "running" and self.state != "error")
+
+    @property
+    def url(self) -> str:
+        """What a client on this machine connects to; "" where it connects to nothing."""
+        if self.port is None or rules.parse(self.mode).transport != "tcp":
+            return ""
+        return environment.proxy_url(self.host, self.port)
+
+    def standing(self, alive: bool) -> str:
+        """In words: what is so now, as far as a proxy is there (`alive`) to make it so."""
+        if self.state == "error":
+            return "error"
+        if self.wanted != "running":
+            return "stopped"
+        if not alive:
+            return "starts with the proxy"
+        return "running" if self.state == "running" else "starting"
 
 
 class Listeners:

@@ -54,6 +54,14 @@ def recent(
     return rows(conn, Window(after_id + 1, before_id), filters, "id DESC", limit)
 
 
+def by_listener(conn: sqlite3.Connection, span: Window) -> dict[str, Row]:
+    """Calls that came by named listeners: how many, how many failed, what they cost."""
+    statement = f"""SELECT listener, count(*) AS requests, sum(outcome IN ({ERRORS})) AS errors,
+        sum(cost_nanos) AS cost_nanos, max(id) AS last_id
+        FROM requests WHERE id >= ? AND id < ? AND listener <> '' GROUP BY 1"""  # noqa: S608
+    return {str(row["listener"]): row for row in _dicts(conn, statement, [span.since, span.until])}
+
+
 def request(conn: sqlite3.Connection, request_id: str) -> Row:
     """One call by its UUID (or integer id) with its attempts under `tries`, and its `violations`."""
     column = "id" if request_id.isdigit() else "request_id"

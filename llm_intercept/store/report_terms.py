@@ -58,6 +58,7 @@ class Filters:
     provider: str = ""
     model: str = ""
     outcome: str = ""
+    listener: str = ""
 
     def clauses(self) -> tuple[str, list[str]]:
         """Conditions that begin with AND, and their parameters."""

@@ -231,10 +231,9 @@ def collect(
 ) -> Sums:
     """Sums of `measures` for each combination of `keys` (hour, day or a dimension)."""
     names = tuple(measures)
-    # The rollups do not know outcomes.
-    parts = (
-        [Segment("requests", span.since, span.until)] if filters.outcome else segments(span, finest=finest)
-    )
+    # The rollups know neither outcomes nor listeners.
+    raw = filters.outcome or filters.listener
+    parts = [Segment("requests", span.since, span.until)] if raw else segments(span, finest=finest)
     found: Sums = {}
     for part in parts:
         for row in conn.execute(*_sums(part, keys, names, filters)):

@@ -83,7 +83,7 @@ class RequestRow:
     session_id: str = ""
     client: str = ""  # product/version of the User-Agent
     client_ip: str = ""
-    entry: str = ""  # "connect" | "absolute" | "base_url"
+    entry: str = ""  # "connect" | "absolute" | "base_url" | "reverse" | "captured"
     provider: str = ""
     host: str = ""  # where it went
     method: str = ""

@@ -8,7 +8,6 @@ import pytest
 
 from llm_intercept import presence
 from llm_intercept.cli import listener
-from llm_intercept.cli.listener_output import standing
 from llm_intercept.home import Home
 from llm_intercept.store.control import Control
 from llm_intercept.vault import Vault
@@ -179,24 +178,3 @@ def test_a_proxy_that_does_not_answer(cli, home: Path, monkeypatch: pytest.Monke
         with contextlib.closing(control):
             control.listeners.set_state("team", "running")
         assert "has not stopped team" in cli("listener", "stop", "team", code=1).stderr
-
-
-@pytest.mark.parametrize(
-    ("wanted", "state", "alive", "said"),
-    [
-        ("stopped", "stopped", True, "stopped"),
-        ("running", "running", True, "running"),
-        ("running", "stopped", True, "starting"),
-        ("running", "running", False, "starts with the proxy"),
-        ("running", "error", True, "error"),
-        ("stopped", "running", False, "stopped"),
-    ],
-)
-def test_how_one_stands(cli_json, wanted: str, state: str, alive: bool, said: str) -> None:
-    from dataclasses import replace
-
-    from llm_intercept.store.listeners import Listener
-
-    made = cli_json("listener", "create", "team")
-    found = Listener(**{name: value for name, value in made.items() if name not in ("standing", "url")})
-    assert standing(replace(found, wanted=wanted, state=state), alive) == said

@@ -179,3 +179,35 @@ def test_without_a_token_in_a_project(control: Control) -> None:
     control.projects.set_active("demo", False)
     control.refresh()
     assert control.is_inactive("demo")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "alive", "said"),
+    [
+        ("stopped", "stopped", True, "stopped"),
+        ("running", "running", True, "running"),
+        ("running", "stopped", True, "starting"),
+        ("running", "running", False, "starts with the proxy"),
+        ("running", "error", True, "error"),
+        ("stopped", "running", False, "stopped"),
+    ],
+)
+def test_how_one_stands(control: Control, wanted: Any, state: Any, alive: bool, said: str) -> None:
+    create(control, "a")
+    control.listeners.want("a", wanted)
+    assert control.listeners.set_state("a", state).standing(alive) == said
+
+
+@pytest.mark.parametrize(
+    ("mode", "host", "url"),
+    [
+        ("regular", "127.0.0.1", "http://127.0.0.1:8101"),
+        ("upstream:http://proxy.example:3128", "0.0.0.0", "http://127.0.0.1:8101"),
+        ("reverse:https://api.openai.com", "::1", "http://[::1]:8101"),
+        ("wireguard", "127.0.0.1", ""),
+        ("local:curl", "127.0.0.1", ""),
+    ],
+)
+def test_where_clients_connect(control: Control, mode: str, host: str, url: str) -> None:
+    port = None if mode.startswith("local") else 8101
+    assert create(control, "a", mode=mode, host=host, port=port).url == url

@@ -1,0 +1,53 @@
+"""The page of named listeners: how each stands, its defaults, its calls, and how to point a client at it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from datasette import Response
+from datasette.app import Datasette
+from datasette.utils.asgi import Request
+
+from llm_dashboard import access, clock, config
+from llm_intercept import presence
+from llm_intercept.policy import listeners as rules
+from llm_intercept.store import report_rows
+from llm_intercept.store.listeners import Listener
+from llm_intercept.store.report_terms import Row
+from llm_intercept.store.report_time import Window
+
+_DAY = 86_400_000_000
+_TONES = {"running": "good", "error": "bad", "stopped": "quiet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A listener as the page shows it; `calls` are those of the last 24 hours, None for none."""
+
+    listener: Listener
+    kind: rules.Kind
+    standing: str
+    tone: str
+    calls: Row | None
+
+
+async def page(datasette: Datasette, request: Request) -> Response:
+    access.require(request)
+    opened, now = access.doors(datasette), clock.now()
+    if opened is None:
+        return Response.redirect(datasette.urls.instance())
+    home, day = opened.settings.home, Window(now - _DAY, now + 1)
+    stored, calls, proxy = await asyncio.gather(
+        opened.ask(lambda control: control.listeners.list()),
+        config.usage(datasette).execute_fn(lambda conn: report_rows.by_listener(conn, day)),
+        asyncio.to_thread(presence.find, home),
+    )
+    lines = [line(listener, proxy is not None, calls) for listener in stored]
+    context = {"lines": lines, "home": home, "proxy": proxy}
+    return Response.html(await datasette.render_template("llm/listeners.html", context, request=request))
+
+
+def line(listener: Listener, alive: bool, calls: Mapping[str, Row]) -> Line:
+    standing = listener.standing(alive)
+    kind = rules.parse(listener.mode).kind
+    return Line(listener, kind, standing, _TONES.get(standing, "warn"), calls.get(listener.name))
