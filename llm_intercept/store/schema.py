@@ -264,6 +264,92 @@ CONTROL: tuple[tuple[str, str], ...] = (
         );
         """,
     ),
+    (
+        "m007_principals",
+        """
+        CREATE TABLE users (
+            id TEXT PRIMARY KEY,                 -- 'usr_...'
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            email TEXT UNIQUE COLLATE NOCASE,
+            role TEXT NOT NULL,                  -- admin | member | viewer
+            active INTEGER NOT NULL DEFAULT 1,
+            created_at TEXT NOT NULL
+        );
+        CREATE TABLE members (
+            project_id TEXT NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            PRIMARY KEY (project_id, user_id)
+        ) WITHOUT ROWID;
+        ALTER TABLE projects ADD COLUMN owner_id TEXT REFERENCES users(id);
+        ALTER TABLE projects ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';   -- JSON of policy/allow.py: Policy
+        ALTER TABLE projects ADD COLUMN hangup TEXT NOT NULL DEFAULT 'cut';  -- cut | drain
+        ALTER TABLE tokens ADD COLUMN user_id TEXT REFERENCES users(id);
+        ALTER TABLE tokens ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';     -- JSON of policy/allow.py: Policy
+        ALTER TABLE tokens ADD COLUMN max_requests INTEGER;
+        ALTER TABLE tokens ADD COLUMN suspended_at TEXT;
+        ALTER TABLE tokens ADD COLUMN replaced_by TEXT;                      -- refreshed: id of its successor
+        """,
+    ),
+    (
+        "m008_audit",
+        """
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY,              -- epoch microseconds, bumped on collision
+            actor_kind TEXT NOT NULL, actor TEXT NOT NULL, source TEXT NOT NULL,
+            action TEXT NOT NULL,                -- 'token.create'
+            object_kind TEXT NOT NULL, object_id TEXT NOT NULL, object_name TEXT NOT NULL,
+            before TEXT NOT NULL, after TEXT NOT NULL,   -- JSON without secrets, '' for nothing
+            outcome TEXT NOT NULL,               -- ok | denied | failed
+            detail TEXT NOT NULL,
+            chain BLOB NOT NULL                  -- digest of this row and of the one before
+        );
+        CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
+            SELECT RAISE(ABORT, 'the audit log is append-only');
+        END;
+        """,
+    ),
+    (
+        "m009_accounts",
+        """
+        CREATE TABLE passwords (
+            user_id TEXT PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
+            hash TEXT NOT NULL,                  -- argon2id
+            changed_at TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE invites (
+            digest BLOB PRIMARY KEY,
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+        ) WITHOUT ROWID;
+        CREATE TABLE api_tokens (
+            id TEXT PRIMARY KEY,                 -- 'apt_...'
+            user_id TEXT REFERENCES users(id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            digest BLOB NOT NULL UNIQUE,
+            hint TEXT NOT NULL,
+            scopes TEXT NOT NULL,                -- JSON array: 'read', 'write', 'usage', ...
+            created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, last_used_at TEXT
+        );
+        CREATE TABLE login_failures (
+            scope TEXT NOT NULL,                 -- user | ip
+            name TEXT NOT NULL,
+            failures INTEGER NOT NULL, until INTEGER NOT NULL,
+            PRIMARY KEY (scope, name)
+        ) WITHOUT ROWID;
+        ALTER TABLE sessions ADD COLUMN user_id TEXT REFERENCES users(id) ON DELETE CASCADE;
+        """,
+    ),
+    (
+        "m010_api",
+        """
+        CREATE TABLE idempotency (
+            digest BLOB PRIMARY KEY,             -- of actor, key, method and path
+            request_digest BLOB NOT NULL,
+            status INTEGER NOT NULL, body BLOB NOT NULL,
+            created_at INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 BODIES: tuple[tuple[str, str], ...] = (
