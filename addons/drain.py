@@ -3,6 +3,9 @@
 mitmproxy calls `done` at SIGTERM and at the first Ctrl-C, with everything still running. `finished` is what
 `Lifecycle.done` waits for: no more connections, then the calls under way for at most `settings.drain`
 seconds, then the ends of those that are left. A second signal makes it stop waiting.
+
+HTTP/2 clients are not sent a GOAWAY: some of their libraries (Python's h2, and so httpx) take it for the end
+of the streams under way as well.
 """
 
 import asyncio
@@ -115,9 +118,12 @@ async def finished(exchanges: Exchanges) -> None:
     logger.info("draining: %d calls under way, at most %g s", len(exchanges.under_way()), limit)
     await _wait(exchanges.under_way, limit, hurry)
     left = exchanges.under_way()
-    for flow, exchange in left:
-        await _interrupt(flow, exchange)
-    await _wait(lambda: exchanges.under_way() or exchanges.idle_sockets(), GRACE_SECONDS)
+    await _interrupt(left)
+    proxyserver = ctx.master.addons.get("proxyserver")
+    await _wait(
+        lambda: exchanges.under_way() or exchanges.idle_sockets() or upstream.unsent(proxyserver),
+        GRACE_SECONDS,
+    )
     for exchange in exchanges.unfinished():
         exchange.ended_by = "interrupted"
         exchanges.gateway.finish(exchange)
@@ -142,8 +148,13 @@ async def _wait(pending: Callable[[], object], seconds: float, hurry: asyncio.Ev
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _interrupt(flow: http.HTTPFlow, exchange: Exchange) -> None:
+async def _interrupt(calls: list[tuple[http.HTTPFlow, Exchange]]) -> None:
     """The provider's side ends, and so the client is told in the way of its dialect."""
-    flow.metadata["ended_by"] = exchange.ended_by = "interrupted"
-    await upstream.expire(ctx.master.addons.get("proxyserver"), flow)
-    _hang_up(flow)
+    for flow, exchange in calls:
+        flow.metadata["ended_by"] = exchange.ended_by = "interrupted"
+        flow.metadata.pop("may_retry", None)
+    for flow, _ in calls:
+        if flow.websocket is not None:
+            _hang_up(flow)
+        else:
+            await upstream.expire(ctx.master.addons.get("proxyserver"), flow)

@@ -18,6 +18,7 @@ Nine changes, all in a subclass of `HttpStream` that `install` puts in place:
    seen content in it; an error in its place is a try that failed.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -110,15 +111,18 @@ class Stream(HttpStream):
             yield from self._expire()
 
     def _expire(self) -> layer.CommandGenerator[None]:
-        """The provider has been silent for too long: this call ends, others on its connection go on."""
+        """The provider has been silent for too long, or we are: this call ends, others beside it go on."""
         waiting = (self.state_wait_for_response_headers, self.state_hold_back)
         ending = (self.state_consume_response_body, self.state_stream_response_body)
+        stopped = self.flow.metadata.get("ended_by") == "interrupted"
+        why = "llm-intercept was stopped" if stopped else "the provider was silent for too long"
         if self.server_state in (*waiting, *ending):
-            late = "the provider was silent for too long"
-            yield from self._cancel(late)
-            yield from self.handle_protocol_error(
-                ResponseProtocolError(self.stream_id, late, ErrorCode.GENERIC_SERVER_ERROR)
-            )
+            yield from self._cancel(why)
+        elif not stopped or self.server_state != self.state_between_tries:
+            return
+        yield from self.handle_protocol_error(
+            ResponseProtocolError(self.stream_id, why, ErrorCode.GENERIC_SERVER_ERROR)
+        )
 
     def _cancel(self, why: str) -> layer.CommandGenerator[None]:
         yield SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self.context.server)
@@ -375,3 +379,15 @@ def cut(proxyserver: Any, client: Any, server: Any) -> None:
     for handler in list(proxyserver.connections.values()):
         if handler.client is client and (transport := handler.transports.get(server)) and transport.handler:
             transport.handler.cancel("timeout")
+
+
+def unsent(proxyserver: Any) -> bool:
+    """Whether clients have yet to take what was written for them."""
+    return any(
+        _waiting(handler.transports.get(handler.client)) for handler in proxyserver.connections.values()
+    )
+
+
+def _waiting(transport: Any) -> int:
+    writer = getattr(transport, "writer", None)
+    return writer.transport.get_write_buffer_size() if isinstance(writer, asyncio.StreamWriter) else 0

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.live import wire
+from tests.live.http2 import Client
 from tests.live.loopback import Answer, Gate, Request, Upstream, nobody, upstream
 from tests.live.proxied import Call, Proxied, proxied
 from tests.live.sockets import Socket
@@ -197,10 +198,11 @@ def test_what_takes_too_long_is_interrupted(server: Upstream, start: Start) -> N
     proxy = start(SHORT)
     with begun(proxy, server) as (call, gate):
         _signal(proxy)
+        error, done = call.read().removesuffix(b"\n\n").split(b"\n\n")
+        assert "llm-intercept was stopped" in json.loads(error.removeprefix(b"data: "))["error"]["message"]
+        assert done == b"data: [DONE]"
         assert exit_code(proxy) == 0
         gate.open()
-        with pytest.raises(http.client.IncompleteRead):
-            call.read()
     [row] = proxy.query("SELECT * FROM requests")
     assert (row["outcome"], row["request_id"], row["usage_source"]) == ("interrupted", call.id, "estimated")
     assert "drained: 1 calls were ended" in events(proxy)
@@ -216,6 +218,7 @@ def test_a_translated_stream_ends_with_an_error_of_the_clients_dialect(
         _signal(proxy)
         whole = beginning + call.read()
     assert whole.count(b"event: error") == 1
+    assert b"llm-intercept was stopped" in whole
     assert whole.endswith(b"}\n\n")
     assert exit_code(proxy) == 0
     gate.open()
@@ -242,6 +245,50 @@ def test_a_call_without_an_answer_yet_is_answered(server: Upstream, start: Start
     assert exit_code(proxy) == 0
     gate.open()
     assert outcomes(proxy) == ["interrupted"]
+
+
+def test_a_call_between_two_tries_is_answered(server: Upstream, start: Start) -> None:
+    proxy = start(SHORT)
+
+    async def script(request: Request, answer: Answer) -> None:
+        await request.read()
+        body = b'{"error":{"message":"later","type":"server_error"}}'
+        await answer.head(503, [("retry-after", "20"), ("content-length", str(len(body)))])
+        await answer.send(body)
+
+    server.script = script
+    with contextlib.closing(proxy.connection()) as connection:
+        connection.request("POST", wire.COMPLETIONS, json.dumps(wire.CHAT), proxy.headers)
+        wait_for(lambda: server.requests, "the first try")
+        _signal(proxy)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert json.loads(answer.read())["error"]["code"] == "interrupted"
+    assert exit_code(proxy) == 0
+    assert outcomes(proxy) == ["interrupted"]
+    assert len(server.requests) == 1
+
+
+def test_a_new_call_on_an_http2_connection_is_told_to_come_again(server: Upstream, start: Start) -> None:
+    """And the one beside it arrives whole."""
+    proxy = start(LONG)
+    gate = streaming(server, wire.chat_stream())
+    headers = {"authorization": f"Bearer {proxy.token}"}
+    path = wire.COMPLETIONS.removeprefix("/openai")
+    root = proxy.home / "certs" / "mitmproxy-ca-cert.pem"
+    with Client(proxy.port, "api.openai.com", root) as client:
+        stream = client.post(path, json.dumps(wire.CHAT_STREAM_ASKED).encode(), headers)
+        client.until(lambda: len(stream.body) == len(BEGINNING))
+        stop(proxy)
+        other = client.post(path, json.dumps(wire.CHAT).encode(), headers)
+        client.until(lambda: other.ended)
+        assert (other.status, other.headers["retry-after"]) == (503, "1")
+        assert "connection" not in other.headers
+        gate.open()
+        client.until(lambda: stream.ended)
+    assert stream.body == BEGINNING + REST
+    assert exit_code(proxy) == 0
+    assert sorted(outcomes(proxy)) == ["ok", "refused"]
 
 
 def test_a_second_signal_does_not_wait(server: Upstream, start: Start) -> None:
