@@ -281,10 +281,10 @@ CONTROL: tuple[tuple[str, str], ...] = (
             PRIMARY KEY (project_id, user_id)
         ) WITHOUT ROWID;
         ALTER TABLE projects ADD COLUMN owner_id TEXT REFERENCES users(id);
-        ALTER TABLE projects ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';   -- JSON of policy/allow.py: Policy
+        ALTER TABLE projects ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';  -- JSON of policy/allow.py
         ALTER TABLE projects ADD COLUMN hangup TEXT NOT NULL DEFAULT 'cut';  -- cut | drain
         ALTER TABLE tokens ADD COLUMN user_id TEXT REFERENCES users(id);
-        ALTER TABLE tokens ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';     -- JSON of policy/allow.py: Policy
+        ALTER TABLE tokens ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';    -- JSON of policy/allow.py
         ALTER TABLE tokens ADD COLUMN max_requests INTEGER;
         ALTER TABLE tokens ADD COLUMN suspended_at TEXT;
         ALTER TABLE tokens ADD COLUMN replaced_by TEXT;                      -- refreshed: id of its successor
