@@ -10,6 +10,7 @@ from datasette.utils.asgi import Request
 
 from llm_dashboard import access, clock, config
 from llm_intercept import presence
+from llm_intercept.config import is_loopback
 from llm_intercept.policy import listeners as rules
 from llm_intercept.store import report_rows
 from llm_intercept.store.listeners import Listener
@@ -18,6 +19,7 @@ from llm_intercept.store.report_time import Window
 
 _DAY = 86_400_000_000
 _TONES = {"running": "good", "error": "bad", "stopped": "quiet"}
+_TOKENS = {"": "as in settings", "open": "optional", "required": "required"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Line:
     kind: rules.Kind
     standing: str
     tone: str
+    tokens: str
     calls: Row | None
 
 
@@ -48,6 +51,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
 
 
 def line(listener: Listener, alive: bool, calls: Mapping[str, Row]) -> Line:
-    standing = listener.standing(alive)
-    kind = rules.parse(listener.mode).kind
-    return Line(listener, kind, standing, _TONES.get(standing, "warn"), calls.get(listener.name))
+    standing, mode = listener.standing(alive), rules.parse(listener.mode)
+    exposed = mode.has_port and not is_loopback(listener.host)
+    tokens = "required" if exposed else _TOKENS[listener.auth]
+    return Line(listener, mode.kind, standing, _TONES.get(standing, "warn"), tokens, calls.get(listener.name))

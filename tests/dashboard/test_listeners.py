@@ -85,6 +85,8 @@ def test_each_with_its_defaults_and_calls(visitor: Visitor) -> None:
     assert re.search(r'>2</a></td><td class="right">1</td><td class="right"[^>]*>\$2.50<', team)
     assert "project default" in team
     assert "on 0.0.0.0" in wide
+    assert "tokens required" in wide
+    assert "tokens as in settings" in team
     assert "HTTPS_PROXY=http://127.0.0.1:18101" in text
     assert "http://127.0.0.1:18102   in place of https://api.openai.com" in text
 

@@ -16,7 +16,7 @@ import pytest
 from llm_intercept.cli.listener import ANSWER_SECONDS
 from llm_intercept.store.listeners import Listener
 from tests.live import wire
-from tests.live.loopback import Answer, Request, Upstream, upstream
+from tests.live.loopback import Answer, Gate, Request, Script, Upstream, upstream
 from tests.live.proxied import Call, Proxied, proxied
 from tests.live.stack import ROOT, free_port, get, wait_for
 
@@ -134,9 +134,8 @@ def test_what_a_call_names_itself_comes_first(proxy: Proxied) -> None:
     assert (row["entry"], row["provider"], row["listener"]) == ("connect", "openai", "polite")
 
 
-def test_starting_and_stopping_others_does_not_touch_a_stream(server: Upstream, proxy: Proxied) -> None:
-    steady, other = started(proxy, "steady"), started(proxy, "other")
-    gate = server.gate()
+def _slow(gate: Gate) -> Script:
+    """One event, and the rest when the gate is open."""
 
     async def slow(request: Request, answer: Answer) -> None:
         await request.read()
@@ -147,7 +146,13 @@ def test_starting_and_stopping_others_does_not_touch_a_stream(server: Upstream, 
         await answer.send(*rest)
         await answer.end()
 
-    server.script = slow
+    return slow
+
+
+def test_starting_and_stopping_others_does_not_touch_a_stream(server: Upstream, proxy: Proxied) -> None:
+    steady, other = started(proxy, "steady"), started(proxy, "other")
+    gate = server.gate()
+    server.script = _slow(gate)
     with steady.call(PATH, wire.CHAT_STREAM_ASKED) as own, other.call(PATH, wire.CHAT_STREAM_ASKED) as theirs:
         assert own.take(10)
         assert theirs.take(10)
@@ -299,6 +304,23 @@ def test_what_was_running_runs_again_after_kill_9(server: Upstream, tmp_path: Pa
     assert "Found 3 proxies that were left in running state" in log
     assert f"Successfully restarted proxy first on port {first.port}" in log
     assert f"Successfully restarted proxy second on port {second.port}" in log
+
+
+def test_a_stream_by_a_listener_ends_before_the_proxy_does(server: Upstream, tmp_path: Path) -> None:
+    gate = server.gate()
+    server.script = _slow(gate)
+    with _stack(tmp_path / "home", server, stock=False) as stack:
+        by = started(stack, "last")
+        with by.call(PATH, wire.CHAT_STREAM_ASKED) as call:
+            assert call.take(10)
+            process = stack.processes["proxy"].popen
+            assert process is not None
+            process.send_signal(signal.SIGTERM)
+            wait_for(lambda: get(f"{by.url}/health")[0] == 0, "no new connections")
+            gate.open()
+            assert call.read().endswith(wire.DONE)
+        assert process.wait(30) == 0
+        assert stack.row(call)["outcome"] == "ok"
 
 
 def _log(stack: Proxied) -> str:
