@@ -58,7 +58,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`own`: the client's own key and no route: only a lost connection is tried again, never an answer."""
+    """`own`: the client's own key and no route: what was never answered is tried again, no more."""
 
     tries: int = 4
     again: int = 1
@@ -99,8 +99,10 @@ class _State:
         self._waited = 0.0
 
     def after(self, last: Try, failure: Failure) -> Try | None:
+        # What was too long for another stays with those that take more.
+        left = self._longer if last.candidate.longer else self._waiting
         if failure.kind == "skipped":
-            return self._next(self._waiting, last, last.number)
+            return self._next(left, last, last.number)
         number = last.number + 1
         if number > self._rules.tries:
             return None
@@ -109,14 +111,16 @@ class _State:
                 return self._without_thinking(last, number)
             case "overflow":
                 return self._next(self._longer, last, number)
-            case "status" if not self._is_retryable(failure):
-                return None
-        self._drop_hopeless(last.candidate, failure)
-        return self._next(self._waiting, last, number) or self._same(last, failure, number)
+        if not self._is_retryable(failure):
+            return None
+        self._drop_hopeless(left, last.candidate, failure)
+        return self._next(left, last, number) or self._same(last, failure, number)
 
     def _is_retryable(self, failure: Failure) -> bool:
         if self._rules.own:
-            return False
+            return failure.kind in ("connect", "lost")
+        if failure.kind != "status":
+            return True
         return failure.status in RETRYABLE_STATUSES or failure.status in KEY_STATUSES
 
     def _without_thinking(self, last: Try, number: int) -> Try | None:
@@ -125,16 +129,17 @@ class _State:
         self._stripped = True
         return Try(last.candidate, number, without_thinking=True)
 
-    def _drop_hopeless(self, failed: Candidate, failure: Failure) -> None:
+    @staticmethod
+    def _drop_hopeless(left: list[Candidate], failed: Candidate, failure: Failure) -> None:
         """Another key does not help a provider that is down; its other models may."""
         if failure.kind in ("connect", "timeout") or (failure.status or 0) >= 500:
-            same = [c for c in self._waiting if (c.provider, c.model) == (failed.provider, failed.model)]
-            self._waiting = [c for c in self._waiting if c not in same] + same
+            left.sort(key=lambda c: (c.provider, c.model) == (failed.provider, failed.model))
 
-    def _next(self, waiting: list[Candidate], last: Try, number: int) -> Try | None:
-        if not waiting:
+    @staticmethod
+    def _next(left: list[Candidate], last: Try, number: int) -> Try | None:
+        if not left:
             return None
-        return Try(waiting.pop(0), number, without_thinking=last.without_thinking)
+        return Try(left.pop(0), number, without_thinking=last.without_thinking)
 
     def _same(self, last: Try, failure: Failure, number: int) -> Try | None:
         """The target that failed, after a pause: there is no other."""
