@@ -13,12 +13,14 @@ try:
     from addons.cors import Origins, Preflight
     from addons.drain import Drain, Farewell
     from addons.exchanges import Exchanges
+    from addons.failures import Failures
     from addons.identify import Identify
     from addons.lifecycle import Lifecycle
     from addons.listeners import Listeners
     from addons.portal import Portal
     from addons.record import Record
     from addons.route import Route
+    from addons.simulated import Simulated
     from addons.sockets import Sockets
     from addons.translate import Translate
     from addons.tunnel import TunnelGate
@@ -38,6 +40,7 @@ addons = [
     Preflight(exchanges),
     Authenticate(exchanges),
     Drain(exchanges),
+    Failures(exchanges),
     Route(exchanges),
     Admit(exchanges),
     Attempt(exchanges),
@@ -47,5 +50,6 @@ addons = [
     Sockets(exchanges),
     Allowance(exchanges),
     Farewell(exchanges),
+    Simulated(exchanges),
     Origins(exchanges),
 ]

@@ -54,6 +54,8 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 from mitmproxy.version import VERSION
 
+from addons.pacing import Paced
+
 _ANSWERS = (
     ResponseHeaders,
     ResponseData,
@@ -90,7 +92,7 @@ class TryAgainHook(commands.StartHook):
     flow: HTTPFlow
 
 
-class Stream(HttpStream):
+class Stream(Paced):
     heard = 0.0  # when something came of an answer that is held whole (perf_counter)
     _held: list[events.Event]
     _pause: commands.RequestWakeup | None = None  # before the next try
@@ -107,6 +109,8 @@ class Stream(HttpStream):
         elif event.command is self._hold:
             if self.server_state == self.state_hold_back:
                 yield from self._release()
+        elif event.command is self.pace:
+            yield from self.next_due()
         else:
             yield from self._expire()
 
@@ -287,13 +291,14 @@ class Stream(HttpStream):
             return
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
         abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
-        if not by_client and abort and self.server_state == self.state_stream_response_body:
+        is_streaming = self.server_state in (self.state_stream_response_body, self.state_stream_slowly)
+        if not by_client and abort and is_streaming:
             rest = abort(f"the provider's answer broke off: {event.message}")
             if rest is not None:
-                yield from self._end_stream(event, rest)
+                yield from self._end_stream(event, [*self.undelivered(), *rest])
                 return
-        if by_client and self.server_state == self.state_between_tries:
-            yield from self._gone_between_tries(event)
+        if by_client and self.server_state in (self.state_between_tries, self.state_owing):
+            yield from self._gone_meanwhile(event)
             return
         if by_client or self._is_answered():
             yield from super().handle_protocol_error(event)
@@ -305,7 +310,7 @@ class Stream(HttpStream):
         yield HttpErrorHook(self.flow)
         yield from self._answer_for_upstream(event)
 
-    def _gone_between_tries(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
+    def _gone_meanwhile(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
         self.flow.error = mitm_flow.Error(event.message)
         yield HttpErrorHook(self.flow)
         self.client_state = self.server_state = self.state_errored
@@ -315,7 +320,7 @@ class Stream(HttpStream):
     def _is_answered(self) -> bool:
         """The client has been sent something, or cannot be sent anything any more."""
         answered = (self.state_stream_response_body, self.state_done, self.state_errored, self.state_left)
-        return self.client_state == self.state_errored or self.server_state in answered
+        return self.client_state == self.state_errored or self.server_state in answered or self.is_slow()
 
     def _end_stream(self, event: ResponseProtocolError, rest: list[bytes]) -> layer.CommandGenerator[None]:
         """A stream whose upstream went away ends with an error of the client's dialect.
@@ -372,6 +377,13 @@ async def expire(proxyserver: Any, flow: Flow) -> None:
         if isinstance(around, HttpLayer):
             around.command_sources[wakeup] = inner
     await handler.server_event(events.Wakeup(wakeup))
+
+
+def has_hung_up(flow: Flow) -> bool:
+    """Whether the client of a call that waits for a hook has gone away meanwhile."""
+    stream = getattr(flow, "our_stream", lambda: None)()
+    waiting = stream._paused_event_queue if stream is not None else ()
+    return any(isinstance(event, RequestProtocolError) for event in waiting)
 
 
 def cut(proxyserver: Any, client: Any, server: Any) -> None:

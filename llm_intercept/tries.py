@@ -93,6 +93,7 @@ class Tries:
         course.under_way = False
         self._health.ended(course.target)
         ours = exchange.refusal is not None and exchange.ended_by != "upstream"
+        ours |= "stream_cut" in exchange.failure  # on purpose: its provider has nothing to do with it
         if ours or exchange.ended_by in ("client", "interrupted") or exchange.status is None:
             self._health.abandoned(course.target)
         elif exchange.ended_by == "upstream":
@@ -193,4 +194,6 @@ def _said(following: Try, failure: Failure) -> str:
 def _ttft_ms(exchange: Exchange) -> float | None:
     sent = exchange.phases.sent
     seen = (exchange.tap.reading.first_token if exchange.tap else 0.0) or exchange.phases.first_byte
+    if "response_delay" in exchange.failure:
+        return None
     return (seen - sent) * 1000 if sent and seen > sent else None

@@ -54,8 +54,8 @@ def logged(proxy: Proxied, text: str) -> bool:
 
 
 TUNNELS = ["TunnelGate.http_connect", "Drain.http_connect"]
-# On the way back only answers in another dialect pass a gate.
-BACK = ["Translate.responseheaders", "Translate.response"]
+# On the way back answers in another dialect pass a gate, and what is to fail on purpose.
+BACK = ["Failures.responseheaders", "Translate.responseheaders", "Translate.response"]
 # Between two tries.
 AGAIN = ["Attempt.try_failed", "Translate.try_again"]
 CALLED = [
@@ -65,6 +65,8 @@ CALLED = [
     "Authenticate.requestheaders",
     "Authenticate.request",
     "Drain.requestheaders",
+    "Failures.requestheaders",
+    "Failures.request",
     "Route.requestheaders",
     "Route.request",
     "Admit.requestheaders",
@@ -168,7 +170,7 @@ def test_nothing_of_another_dialect_gets_past_a_gate_that_fails(
     assert b"message_start" not in said
     assert b'"type":"message"' not in said.replace(b" ", b"")
     assert b'"type":"error"' not in said.replace(b" ", b"")
-    if gate == "Translate.responseheaders" or kind == "error":
+    if gate.endswith(".responseheaders") or kind == "error":
         assert call.status == 500
         assert json.loads(said)["error"]["code"] == "internal_error"
         [row] = proxy.settled(since)
