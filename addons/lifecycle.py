@@ -32,7 +32,7 @@ class Lifecycle:
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
-        self._sweeper: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._timers: WeakKeyDictionary[object, asyncio.TimerHandle] = WeakKeyDictionary()
 
     def load(self, loader: Loader) -> None:
@@ -69,7 +69,8 @@ class Lifecycle:
     def running(self) -> None:
         self._bind()
         self.exchanges.gateway.announce()
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._sweep()), loop.create_task(self.exchanges.gateway.probing())]
 
     def _bind(self) -> None:
         """mitmdump binds its servers before a script can change `listen_host`: binds them anew."""
@@ -117,6 +118,6 @@ class Lifecycle:
 
     async def done(self) -> None:
         await drain.finished(self.exchanges)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.exchanges.gateway.close()

@@ -6,19 +6,18 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from llm_intercept import bundle, ca, config, counting, environment, presence, prices, resources
+from llm_intercept import assembly, bundle, ca, config, counting, environment, presence, prices, resources
 from llm_intercept.access import Access
 from llm_intercept.admit import Admit
+from llm_intercept.assembly import Base
 from llm_intercept.course import Timeouts
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.admission import LONG_PATIENCE_S, PATIENCE_S, Admission
-from llm_intercept.engine.affinity import Affinity
 from llm_intercept.engine.events import Events
-from llm_intercept.engine.health import Health
 from llm_intercept.engine.thresholds import Thresholds
 from llm_intercept.entry import Entry
 from llm_intercept.errors import Refusal, Reply
@@ -38,13 +37,11 @@ from llm_intercept.policy.pricing import Pricing
 from llm_intercept.prompts import with_prompts
 from llm_intercept.providers import Registry
 from llm_intercept.recovery import Recovery
-from llm_intercept.router import Router, blended_price
 from llm_intercept.settings import ModelsSettings, Settings
 from llm_intercept.sim.local import Local
-from llm_intercept.store import health, pools
+from llm_intercept.store import health
 from llm_intercept.store.bodies import MARGIN, Body, Capture
 from llm_intercept.store.control import Control
-from llm_intercept.store.issuers import Issuers
 from llm_intercept.store.journal import Journal
 from llm_intercept.store.reservations import Busy
 from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
@@ -74,7 +71,6 @@ class Gateway:
     dispatch: Dispatch
     timeouts: Timeouts
     tries: Tries
-    health: Health
     failing: Failing
     metrics: Metrics
     linting: Linting
@@ -122,7 +118,8 @@ class Gateway:
         self._pricing = Pricing(self.settings.prices, prices.built_in())
         self._ledger = Ledger(self._pricing, counting.count_tokens)
         self._open_admission(facts)
-        self._open_routing(planner, models)
+        base = self._base = Base(self.home, self.settings, self.registry, self._control, self._pricing)
+        self._open_routing(base, planner, models)
         self._open_books()
 
     def _open_admission(self, facts: Facts) -> None:
@@ -140,28 +137,14 @@ class Gateway:
             time.time,
         )
 
-    def _open_routing(self, planner: Planner, models: ModelMap) -> None:
-        settings = self.settings
-        self.timeouts = Timeouts(**settings.timeouts.model_dump())
-        self.health = Health(settings.breaker, time.time)
-        self._issuers = Issuers(self.home.usage_db)
-        self.health.restore(*pools.since(self._control.resets, *pools.read(self.home.usage_db)))
-        self._router = Router(
-            self._control,
-            self.registry,
-            models,
-            self.health,
-            Affinity(self._issuers.of),
-            settings,
-            partial(blended_price, self._pricing, self.registry.providers),
-            self._chance.random,
-            time.time,
-        )
+    def _open_routing(self, base: Base, planner: Planner, models: ModelMap) -> None:
+        self.timeouts = Timeouts(**self.settings.timeouts.model_dump())
+        self._routing = assembly.routing(base, models, self._chance.random)
         self.tries = Tries(
-            self._router,
+            self._routing.router,
             planner,
             self.dispatch,
-            self.health,
+            self._routing.health,
             self.start_local,
             self._ledger.clean,
             self._admits,
@@ -178,10 +161,13 @@ class Gateway:
             self._journal,
             capture=self._capture,
             on_commit=self._committed,
-            state=self.health.changes,
+            state=self._routing.health.changes,
         )
         self.metrics = Metrics(
-            lambda: len(self._live), lambda: self._writer.depth, lambda: self._writer.lag_s
+            lambda: len(self._live),
+            lambda: self._writer.depth,
+            lambda: self._writer.lag_s,
+            self._routing.health.snapshot,
         )
         self._writer.start()
         recovery = Recovery(
@@ -201,7 +187,7 @@ class Gateway:
         self._admission.close()
         self._events.close()
         self._journal.close()
-        self._issuers.close()
+        self._routing.issuers.close()
         self._control.close()
         self._logs.close()
 
@@ -239,6 +225,12 @@ class Gateway:
             raise
         self._admit.ended(exchange, row)
         self._hand_over(exchange, row)
+        if row is not None and row.outcome == "ok":
+            self._routing.router.remember(exchange, row.response_id)
+
+    def probing(self) -> Coroutine[Any, Any, None]:
+        """What the event loop does beside the calls."""
+        return assembly.probing(self._base, self._routing.health)
 
     def _hand_over(self, exchange: Exchange, row: RequestRow | None) -> None:
         self._writer.put(

@@ -14,11 +14,12 @@ from llm_intercept.course import Course, Timeouts, start_of
 from llm_intercept.dispatch import uses_own_key
 from llm_intercept.engine.affinity import Affinity
 from llm_intercept.engine.health import Availability, Health, TargetKey
+from llm_intercept.engine.resets import Resets
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
 from llm_intercept.policy import routing
 from llm_intercept.policy.attempts import Candidate, Rules
-from llm_intercept.policy.bound import UNBOUND, Bound, bound_items, conversation_key
+from llm_intercept.policy.bound import UNBOUND, Bound, bound_items, conversation_key, issued
 from llm_intercept.policy.callfacts import facts_of
 from llm_intercept.policy.models import ModelMap, Resolution
 from llm_intercept.policy.pricing import Pricing
@@ -26,7 +27,6 @@ from llm_intercept.policy.routing import CallFacts, Route, RouteTarget
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import MAPPED, Provider
 from llm_intercept.settings import Settings, TimeoutOverrides
-from llm_intercept.store.breakers import ResetKey
 from llm_intercept.store.control import Control
 from llm_intercept.store.credentials import StoredCredential
 from llm_intercept.wire.usage import Usage
@@ -66,6 +66,7 @@ class Router:
         registry: Registry,
         models: ModelMap,
         health: Health,
+        resets: Resets,
         affinity: Affinity,
         settings: Settings,
         price: Callable[[str, str], Decimal | None],
@@ -84,8 +85,8 @@ class Router:
         self._price = price
         self._chance = chance
         self._now = now
-        self._resets: Mapping[ResetKey, int] = control.resets
-        self._carried_out: dict[ResetKey, int] = dict(control.resets)
+        self._resets = resets
+        resets.carry_out(control.resets)
         self._timeouts = Timeouts(**settings.timeouts.model_dump())
         self._provider_timeouts = {
             name: given.timeouts
@@ -93,18 +94,9 @@ class Router:
             if given.timeouts != TimeoutOverrides()
         }
 
-    def _carry_out_resets(self) -> None:
-        """What a person has asked for since the last call."""
-        asked, self._resets = self._control.resets, self._control.resets
-        for place, when in asked.items():
-            if self._carried_out.get(place, 0) < when:
-                self._carried_out[place] = when
-                self._health.reset(*place)
-
     def set_out(self, exchange: Exchange, body: bytes) -> Refusal | None:
         """Gives the exchange its course; `body` is without content-encoding."""
-        if self._control.resets is not self._resets:
-            self._carry_out_resets()
+        self._resets.carry_out(self._control.resets)
         found = self._resolve(exchange) if exchange.model and exchange.operation in MAPPED else None
         route = self._route(exchange, found, body) if self._control.routing and found else None
         asked = self._asked(exchange, found, route, body)
@@ -153,13 +145,16 @@ class Router:
         return Explanation(route.name if route else "", said, candidates, refusal)
 
     def remember(self, exchange: Exchange, response_id: str) -> None:
-        """Who answered: what the next turn of this conversation may be bound to."""
-        course, target = exchange.course, exchange.target
-        if course is None or target is None or course.target is None or exchange.principal is None:
+        """Who answered: what later calls, and the next turn of this conversation, may be bound to."""
+        target, who, course = exchange.target, exchange.principal, exchange.course
+        conversation = course.conversation if course is not None else ""
+        if target is None or target.secret is None or who is None:
             return
-        ids = (response_id,) if response_id else ()
+        if not conversation and len(self._control.keys(exchange.provider.name)) < 2:
+            return
+        ids = () if exchange.operation in MAPPED else issued(exchange.response_body)
         self._affinity.remember(
-            exchange.principal.project, ids, course.conversation, exchange.provider.name, target.credential
+            who.project, (response_id, *ids), conversation, exchange.provider.name, target.credential
         )
 
     def _resolve(self, exchange: Exchange) -> Resolution:

@@ -85,7 +85,7 @@ class Tries:
         restore(exchange, before)
         return None
 
-    def ended(self, exchange: Exchange, response_id: str = "") -> None:
+    def ended(self, exchange: Exchange) -> None:
         """The call is over, however: says of its target what it has shown. Only the first time counts."""
         course = exchange.course
         if course is None or not course.under_way or course.target is None:
@@ -104,7 +104,6 @@ class Tries:
             self._health.failed(course.target, failure, exchange.response_headers)
         else:
             self._health.succeeded(course.target, exchange.response_headers, _ttft_ms(exchange))
-            self._router.remember(exchange, response_id)
 
     def _is_ready(self, exchange: Exchange, course: Course, following: Try) -> bool:
         return (

@@ -1,9 +1,7 @@
 """`llm-intercept route explain`: which targets a call would be tried at, in which order, and why."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +16,6 @@ from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.policy.routing import CallFacts, unmet
 from llm_intercept.prompts import with_prompts
-from llm_intercept.store import pools
 from llm_intercept.store.projects import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
@@ -124,26 +121,12 @@ def _models(session: Session) -> ModelMap:
 
 def _router(session: Session, models: ModelMap) -> "Router":
     """As the proxy has it, with what it wrote down of keys and targets."""
-    from llm_intercept.engine.affinity import Affinity
-    from llm_intercept.engine.health import Health
-    from llm_intercept.router import Router, blended_price
+    from llm_intercept import assembly
 
-    health = Health(session.settings.breaker, time.time)
     session.home.ensure()
-    health.restore(*pools.read(session.home.usage_db))
     pricing = Pricing(session.settings.prices, prices.built_in())
-    price = partial(blended_price, pricing, session.registry.providers)
-    return Router(
-        session.control,
-        session.registry,
-        models,
-        health,
-        Affinity(),
-        session.settings,
-        price,
-        lambda: _MIDDLE,
-        time.time,
-    )
+    base = assembly.Base(session.home, session.settings, session.registry, session.control, pricing)
+    return assembly.routing(base, models, lambda: _MIDDLE).router
 
 
 def _passed_over(session: Session, facts: CallFacts, chosen: str) -> Iterator[dict[str, str]]:

@@ -4,7 +4,6 @@ The proxy's writer thread writes these rows; the dashboard, commands and the nex
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
@@ -114,20 +113,3 @@ def read(path: Path) -> tuple[list[KeyRow], list[BreakerRow]]:
             return read_keys(connection), read_breakers(connection)
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
-
-
-def since(
-    resets: Mapping[Place, int], keys: Iterable[KeyRow], breakers: Iterable[BreakerRow]
-) -> tuple[list[KeyRow], list[BreakerRow]]:
-    """What no reset was asked for since it was seen; "" in a reset stands for all."""
-
-    def is_reset(place: Place, seen_us: int) -> bool:
-        return any(
-            when >= seen_us and all(wanted in ("", is_) for wanted, is_ in zip(reset, place, strict=True))
-            for reset, when in resets.items()
-        )
-
-    return (
-        [k for k in keys if not is_reset((k.provider, k.credential, k.model), k.seen_us)],
-        [b for b in breakers if not is_reset((b.provider, b.credential, b.model), b.changed_us)],
-    )

@@ -1,0 +1,68 @@
+"""Parts of the gateway that belong together, put together: the composition root's other half."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from llm_intercept.engine.affinity import Affinity
+from llm_intercept.engine.health import Health
+from llm_intercept.engine.probing import asker, probe_forever
+from llm_intercept.engine.resets import Resets
+from llm_intercept.home import Home
+from llm_intercept.policy.models import ModelMap
+from llm_intercept.policy.pricing import Pricing
+from llm_intercept.providers import Registry
+from llm_intercept.router import Router, blended_price
+from llm_intercept.settings import Settings
+from llm_intercept.store import pools
+from llm_intercept.store.control import Control
+from llm_intercept.store.issuers import Issuers
+
+
+@dataclass(slots=True)
+class Base:
+    """What everything else is built on."""
+
+    home: Home
+    settings: Settings
+    registry: Registry
+    control: Control
+    pricing: Pricing
+
+
+@dataclass(slots=True)
+class Routing:
+    """Who may answer: what is known of keys and targets, and the router that asks it."""
+
+    health: Health
+    issuers: Issuers
+    router: Router
+
+
+def routing(base: Base, models: ModelMap, chance: Callable[[], float]) -> Routing:
+    """With what was known before a restart."""
+    health = Health(base.settings.breaker, time.time)
+    health.restore(*pools.read(base.home.usage_db))
+    issuers = Issuers(base.home.usage_db)
+    router = Router(
+        base.control,
+        base.registry,
+        models,
+        health,
+        Resets(health),
+        Affinity(issuers.of),
+        base.settings,
+        partial(blended_price, base.pricing, base.registry.providers),
+        chance,
+        time.time,
+    )
+    return Routing(health, issuers, router)
+
+
+async def probing(base: Base, health: Health) -> None:
+    """Looks after targets whose breaker is open, until it is cancelled; nothing unless settings say so."""
+    every = base.settings.breaker.probe
+    if every:
+        ask = asker(base.registry, base.control, base.settings, base.home, time.time)
+        await probe_forever(health, ask, every)
