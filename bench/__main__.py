@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import dialects, endurance, pages, proxying, report, translating, upstream, writing
+from bench import admitting, dialects, endurance, pages, proxying, report, translating, upstream, writing
 from bench.plan import FULL, QUICK, Size
 from bench.processes import Processes
 from bench.report import Row
@@ -18,7 +18,7 @@ from bench.targets import Target, Targets
 
 NAMES = (
     *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation"),
-    *("memory", "writer", "page"),
+    *("admission", "memory", "writer", "page"),
 )
 
 
@@ -50,6 +50,7 @@ class Run:
             "hidden": lambda: proxying.cpu_per_hidden(self._compared(), self._size, self._stage),
             "dialects": self._dialects,
             "translation": lambda: translating.measure(self._size.rounds * 3),
+            "admission": lambda: admitting.measure(self._size.mixed_calls // 4),
             "memory": self._memory,
             "writer": lambda: writing.measure(self._size.writer_seconds),
             "page": lambda: pages.measure(

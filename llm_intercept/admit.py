@@ -12,7 +12,7 @@ from llm_intercept.policy import limit_texts
 from llm_intercept.policy.limit_texts import Standing
 from llm_intercept.policy.limits import Applied, LimitBook, Parties, StoredLimit
 from llm_intercept.policy.pricing import Pricing
-from llm_intercept.policy.worst_case import FREE, Worst, at_ceiling, is_metered, terms_of, tokens_of
+from llm_intercept.policy.worst_case import FREE, Worst, assess, at_ceiling, is_metered
 from llm_intercept.providers.base import GENERATION
 from llm_intercept.store.control import Control
 from llm_intercept.store.rows import RequestRow
@@ -32,7 +32,7 @@ class Held:
         self.worst = worst
 
     def __del__(self) -> None:
-        if self.reservation.slot or self.reservation.amounts:
+        if self.reservation.row:
             self._admission.settle(self.reservation, in_full(self.worst))
 
 
@@ -163,7 +163,8 @@ class Admit:
             body = self._dispatch.plain(exchange, exchange.resent or exchange.request_body)
         model, provider = exchange.upstream_model or exchange.model, exchange.provider
         dialect = exchange.answer_dialect
-        worst = tokens_of(dialect, exchange.operation, body, self._max_output(provider.name, model))
+        most = self._max_output(provider.name, model)
+        worst, terms = assess(dialect, exchange.operation, body, most)
         if exchange.upload:
             worst = Worst(_uploaded(exchange), worst.output)
         costly = [each for each in applied if each.limit.measure == "cost"]
@@ -171,7 +172,7 @@ class Admit:
             return worst
         when = datetime.fromtimestamp(self._now(), UTC)
         host = exchange.target.host if exchange.target else ""
-        nanos = self._pricing.at_most(provider, model, worst, terms_of(dialect, body), when, host)
+        nanos = self._pricing.at_most(provider, model, worst, terms, when, host)
         if nanos is None and self._ceiling is not None:
             nanos = at_ceiling(worst.tokens, self._ceiling)
         hard = next((each for each in costly if not each.limit.soft), None)

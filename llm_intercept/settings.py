@@ -265,8 +265,8 @@ class WebhookSettings(Section):
     """Where events are sent, such as a limit that is nearly used up."""
 
     url: str = Field(description="an http(s) address that takes a POST", pattern=r"^https?://[^\s]+$")
-    secret: SecretStr = Field(
-        SecretStr(""), description="signs what is sent (HMAC-SHA256, the headers of Standard Webhooks)"
+    secret: SecretStr | None = Field(
+        None, description="signs what is sent (HMAC-SHA256, the headers of Standard Webhooks)"
     )
     events: list[str] = Field(
         default_factory=list, description="only these, such as `limit.threshold`; empty: all"

@@ -19,7 +19,7 @@ from llm_intercept.engine.thresholds import Thresholds
 from llm_intercept.errors import StoreError
 from llm_intercept.policy.limit_texts import Standing
 from llm_intercept.policy.limits import Applied, Limit, LimitBook
-from llm_intercept.policy.windows import SECONDS, SLICES, span
+from llm_intercept.policy.windows import SECONDS, SLICES, Counter, span
 from llm_intercept.policy.worst_case import Worst
 from llm_intercept.store.reservations import (
     Busy,
@@ -70,16 +70,20 @@ class _NoRoomError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """What is held for one call: `slot` while it runs, `amounts` until it is known what it took."""
+    """What is held for one call, until it is known what it took; `row` is 0 once it has ended."""
 
     call: str
     applied: tuple[Applied, ...]
-    slot: int
-    amounts: int
+    row: int
     standings: tuple[Standing, ...]
 
+    @property
+    def has_slot(self) -> bool:
+        return any(each.limit.measure == "concurrency" for each in self.applied)
 
-type _Settlement = tuple[int, Actual]
+
+type _Settlement = tuple[int, Actual | None]
+"""(row of the reservation, what it took; None: its slot is free and the rest is not known yet)"""
 type _Charge = tuple[Sequence[Applied], Actual]
 
 
@@ -125,8 +129,7 @@ class Admission:
 
         def admit(changes: Changes) -> Reservation:
             if instead is not None:
-                self._settle(changes, instead.slot, NOTHING)
-                self._settle(changes, instead.amounts, NOTHING)
+                self._settle(changes, instead.row, NOTHING)
             refused = _refused(changes, applied, keys, needs, now)
             if refused is not None:
                 raise _NoRoomError(refused)
@@ -140,16 +143,14 @@ class Admission:
 
     def free(self, reservation: Reservation) -> None:
         """The call has ended: another one may begin. What it took may be settled later."""
-        if reservation.slot:
-            self._hand_over((reservation.slot, NOTHING))
-            reservation.slot = 0
+        if reservation.row and reservation.has_slot:
+            self._hand_over((reservation.row, None))
 
     def settle(self, reservation: Reservation, actual: Actual) -> None:
         """Ends it with what the call really took; only the first time counts."""
-        self.free(reservation)
-        if reservation.amounts:
-            self._hand_over((reservation.amounts, actual))
-            reservation.amounts = 0
+        if reservation.row:
+            self._hand_over((reservation.row, actual))
+            reservation.row = 0
 
     def release(self, reservation: Reservation) -> None:
         """Ends it as if the call had never been."""
@@ -232,20 +233,31 @@ class Admission:
 
     def _end(self, changes: Changes, job: _Settlement | _Charge) -> None:
         subject, actual = job
-        if isinstance(subject, int):
-            self._settle(changes, subject, actual)
+        if not isinstance(subject, int):
+            self._add(changes, subject, actual or NOTHING)
+        elif actual is None:
+            self._free(changes, subject)
         else:
-            self._add(changes, subject, actual)
+            self._settle(changes, subject, actual)
+
+    def _free(self, changes: Changes, reservation: int) -> None:
+        holds = changes.holds(reservation)
+        kept = [hold for hold in holds if hold[2] != "concurrency"]
+        if len(kept) < len(holds):
+            changes.keep(reservation, kept)
+            self._put(changes, [hold for hold in holds if hold[2] == "concurrency"], NOTHING)
 
     def _settle(self, changes: Changes, reservation: int, actual: Actual) -> None:
-        holds = changes.take(reservation)
-        if not holds:
-            return
+        if holds := changes.take(reservation):
+            self._put(changes, holds, actual)
+
+    def _put(self, changes: Changes, holds: Sequence[Hold], actual: Actual) -> None:
+        """The real figures in place of what was held."""
         counters = changes.counters([key for key, *_ in holds])
         for key, start, measure, amount in holds:
             counters[key].settle(start, amount, actual.of(measure))
             changes.changed(key)
-            self._watch(changes, key)
+            self._watch(key, counters[key])
 
     def _add(self, changes: Changes, applied: Sequence[Applied], actual: Actual) -> None:
         now = self._now()
@@ -255,7 +267,7 @@ class Admission:
                 counters[each.key].expire(now)
                 counters[each.key].add(*self._span(each.limit, now), amount)
                 changes.changed(each.key)
-                self._watch(changes, each.key)
+                self._watch(each.key, counters[each.key])
 
     def _hold(
         self,
@@ -267,34 +279,23 @@ class Admission:
         now: float,
     ) -> Reservation:
         counters = changes.counters(keys)
-        slots: list[Hold] = []
-        amounts: list[Hold] = []
-        standings = []
+        holds: list[Hold] = []
+        standings: list[Standing] = []
         for each, key, need in zip(applied, keys, needs, strict=True):
             start, end = self._span(each.limit, now)
             counter = counters[key]
             counter.hold(start, end, need)
             changes.changed(key)
-            self._watch(changes, key)
-            (slots if each.limit.measure == "concurrency" else amounts).append(
-                (key, start, each.limit.measure, need)
-            )
+            self._watch(key, counter)
+            holds.append((key, start, each.limit.measure, need))
             standings.append(Standing(each, counter.taken, need, counter.cells[-1][1]))
-        return Reservation(
-            call,
-            tuple(applied),
-            self._open(changes, call, slots, now),
-            self._open(changes, call, amounts, now),
-            tuple(standings),
-        )
+        row = changes.open(self.owner, call, holds, int(now * 1e6)) if holds else 0
+        return Reservation(call, tuple(applied), row, tuple(standings))
 
-    def _open(self, changes: Changes, call: str, holds: list[Hold], now: float) -> int:
-        return changes.open(self.owner, call, holds, int(now * 1e6)) if holds else 0
-
-    def _watch(self, changes: Changes, key: str) -> None:
+    def _watch(self, key: str, counter: Counter) -> None:
         stored = self.book.by_id.get(key.partition(":")[0])
         if stored is not None:
-            self._thresholds.watch(stored, key, changes.counters((key,))[key], self._now())
+            self._thresholds.watch(stored, key, counter, self._now())
 
     def _span(self, limit: Limit, now: float) -> tuple[int, int]:
         """Remembered for as long as it is the same: calendars are slow."""

@@ -59,10 +59,15 @@ def _midnight(day: date, where: tzinfo) -> int:
 
 @dataclass(slots=True)
 class Counter:
-    """One limit's count of one member. `told` is the threshold last told of, `told_until` when that ends."""
+    """One limit's count of one member. `told` is the threshold last told of, `told_until` when that ends.
+
+    `used` and `reserved` are the sums over the cells, kept because they are asked for several times a call.
+    """
 
     told: int = 0
     told_until: int = 0
+    used: int = 0
+    reserved: int = 0
     cells: list[Cell] = field(default_factory=list)
 
     @classmethod
@@ -70,41 +75,40 @@ class Counter:
         return cls() if text is None else cls(*orjson.loads(text))
 
     def text(self) -> str:
-        return orjson.dumps((self.told, self.told_until, self.cells)).decode()
+        return orjson.dumps((self.told, self.told_until, self.used, self.reserved, self.cells)).decode()
 
     def expire(self, now: float) -> None:
-        """Forgets cells that have ended."""
+        """Forgets cells that have ended. They end in their order, unless the time zone was changed."""
         cells = self.cells
-        if cells and any(cell[END] <= now and cell[END] != FOREVER for cell in cells):
-            self.cells = [cell for cell in cells if cell[END] > now or cell[END] == FOREVER]
-
-    @property
-    def used(self) -> int:
-        return sum(cell[USED] for cell in self.cells)
-
-    @property
-    def reserved(self) -> int:
-        return sum(cell[RESERVED] for cell in self.cells)
+        if not cells or not (_ended(cells[0], now) or _ended(cells[-1], now)):
+            return
+        self.cells = [cell for cell in cells if not _ended(cell, now)]
+        self.used = sum(cell[USED] for cell in self.cells)
+        self.reserved = sum(cell[RESERVED] for cell in self.cells)
 
     @property
     def taken(self) -> int:
         """Used or reserved: what a limit is compared with."""
-        return sum(cell[USED] + cell[RESERVED] for cell in self.cells)
+        return self.used + self.reserved
 
     def hold(self, start: int, end: int, amount: int) -> None:
         """Reserves."""
         self._cell(start, end)[RESERVED] += amount
+        self.reserved += amount
 
     def add(self, start: int, end: int, amount: int) -> None:
         """Counts what was not reserved."""
         self._cell(start, end)[USED] += amount
+        self.used += amount
 
     def settle(self, start: int, reserved: int, used: int) -> None:
         """Puts the real figure in place of a reserved one. Nothing is left to do once the cell has ended."""
-        for cell in self.cells:
+        for cell in reversed(self.cells):
             if cell[START] == start:
                 cell[RESERVED] -= reserved
                 cell[USED] += used
+                self.reserved -= reserved
+                self.used += used
                 if not cell[USED] and not cell[RESERVED]:
                     self.cells.remove(cell)
                 return
@@ -131,3 +135,7 @@ class Counter:
         cell = [start, end, 0, 0]
         self.cells.append(cell)
         return cell
+
+
+def _ended(cell: Cell, now: float) -> bool:
+    return cell[END] <= now and cell[END] != FOREVER

@@ -49,17 +49,7 @@ def is_metered(operation: str, method: str, *, websocket: bool) -> bool:
     return operation not in UNMETERED and (websocket or method not in _ASKING)
 
 
-def terms_of(dialect: str, body: bytes) -> Terms:
-    caching = any(mark in body for mark in _CACHING)
-    return Terms(
-        caching,
-        caching and any(mark in body for mark in _AN_HOUR),
-        any(mark in body for mark in _AUDIO),
-        dialects.get(dialect).read_request(body).service_tier,
-    )
-
-
-def tokens_of(dialect: str, operation: str, body: bytes, max_output: int | None) -> Worst:
+def assess(dialect: str, operation: str, body: bytes, max_output: int | None) -> tuple[Worst, Terms]:
     """`body` is what will be sent, in `dialect`; `max_output` is the model's own longest answer."""
     asked = dialects.get(dialect).read_request(body)
     longest = asked.max_output
@@ -67,7 +57,14 @@ def tokens_of(dialect: str, operation: str, body: bytes, max_output: int | None)
         longest = 0 if longest is None else longest
     elif longest is None:
         longest = max_output or UNKNOWN_OUTPUT
-    return Worst(estimate.tokens(dialect, body, _count), longest * max(1, asked.choices))
+    worst = Worst(estimate.tokens(dialect, body, _count), longest * max(1, asked.choices))
+    return worst, _terms(body, asked.service_tier)
+
+
+def _terms(body: bytes, service_tier: str) -> Terms:
+    caching = any(mark in body for mark in _CACHING)
+    an_hour = caching and any(mark in body for mark in _AN_HOUR)
+    return Terms(caching, an_hour, any(mark in body for mark in _AUDIO), service_tier)
 
 
 def at_ceiling(tokens: int, usd_per_million: Decimal) -> int:

@@ -133,18 +133,25 @@ class Changes:
         )
         return int(cursor.lastrowid or 0)
 
+    def holds(self, reservation: int) -> tuple[Hold, ...]:
+        """What it holds; nothing if it has ended."""
+        row = self._connection.execute(
+            "SELECT holds FROM reservations WHERE id = ?", (reservation,)
+        ).fetchone()
+        return () if row is None else _holds(row[0])
+
+    def keep(self, reservation: int, holds: Sequence[Hold]) -> None:
+        """From now on it holds only these."""
+        self._connection.execute(
+            "UPDATE reservations SET holds = ? WHERE id = ?", (orjson.dumps(holds).decode(), reservation)
+        )
+
     def take(self, reservation: int) -> tuple[Hold, ...] | None:
         """Removes it and gives what it held; None if somebody has taken it already."""
         row = self._connection.execute(
             "DELETE FROM reservations WHERE id = ? RETURNING holds", (reservation,)
         ).fetchone()
         return None if row is None else _holds(row[0])
-
-    def of_owner(self, owner: str) -> list[tuple[int, str]]:
-        """(id, call) of what it holds."""
-        return self._connection.execute(
-            "SELECT id, call FROM reservations WHERE owner = ?", (owner,)
-        ).fetchall()
 
     def add_owner(self, owner: str, now_us: int) -> None:
         self._connection.execute("INSERT INTO owners (id, since_us) VALUES (?, ?)", (owner, now_us))

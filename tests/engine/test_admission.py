@@ -93,6 +93,32 @@ def test_what_is_refused_counts_against_nothing(place: Place) -> None:
     assert admission.counters.open_reservations() == []
 
 
+def test_another_target_takes_the_place_of_the_first(place: Place) -> None:
+    admission = place.admission(
+        limit("tokens", 150), limit("requests", 1), limit("tokens", 90, scope="model", name="small")
+    )
+    first = held(admission)
+    other = admission.book.applicable(CALL._replace(model="small"))
+    full = admission.reserve("a", other, WORST, instead=first)
+    assert isinstance(full, Standing)
+    assert full.applied.limit.scope == "model"
+    assert counted(admission) == {"lim_0:": (0, 100), "lim_1:": (0, 1)}
+    second = admission.reserve("a", other, Worst(10, 10, 0), instead=first)
+    assert isinstance(second, Reservation)
+    assert counted(admission) == {"lim_0:": (0, 20), "lim_1:": (0, 1), "lim_2:": (0, 20)}
+    admission.settle(second, Actual(1, 15, 0))
+    admission.settle(first, Actual(1, 15, 0))
+    assert counted(admission) == {"lim_0:": (15, 0), "lim_1:": (1, 0), "lim_2:": (15, 0)}
+
+
+def test_what_was_handed_over_is_not_lost_with_a_refusal(place: Place) -> None:
+    admission = place.admission(limit("requests", 2), limit("tokens", 1000))
+    first, _second = held(admission), held(admission, "b")
+    admission.settle(first, Actual(1, 30, 0))
+    assert refused(admission).taken == 2
+    assert counted(admission) == {"lim_0:": (1, 1), "lim_1:": (30, 100)}
+
+
 @pytest.mark.parametrize("ends", [1, 2, 5])
 def test_a_reservation_ends_once(place: Place, ends: int) -> None:
     admission = place.admission(limit("tokens", 1000), limit("concurrency", 2))
@@ -230,8 +256,8 @@ def test_the_dead_are_swept(place: Place, known: dict[str, Actual], left: tuple[
 
     heir = place.admission(*limits)
     assert isinstance(take(heir), Standing)
-    assert heir.sweep(figures, wait=True, first=lambda: order.append("first")) == 2
-    assert order == ["first", "figures ['a', 'a']"]
+    assert heir.sweep(figures, wait=True, first=lambda: order.append("first")) == 1
+    assert order == ["first", "figures ['a']"]
     assert counted(heir) == {"lim_0:": left, "lim_1:": (0, 0)}
     assert heir.counters.owners() == [heir.owner]
     assert heir.sweep(figures, wait=True) == 0

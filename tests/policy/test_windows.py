@@ -85,6 +85,7 @@ def test_what_has_ended_is_not_settled_any_more() -> None:
     counter.expire(200)
     counter.settle(100, 10, 3)
     assert counter.cells == []
+    assert counter.taken == 0
 
 
 def test_an_empty_cell_is_forgotten() -> None:

@@ -12,10 +12,9 @@ from llm_intercept.policy.worst_case import (
     UNKNOWN_OUTPUT,
     Terms,
     Worst,
+    assess,
     at_ceiling,
     is_metered,
-    terms_of,
-    tokens_of,
 )
 from llm_intercept.settings import PriceOverride
 from llm_intercept.wire.usage import Usage
@@ -44,17 +43,17 @@ def body(**more: object) -> bytes:
 def test_the_longest_answer(
     dialect: str, operation: str, sent: bytes, known: int | None, output: int
 ) -> None:
-    assert tokens_of(dialect, operation, sent, known).output == output
+    assert assess(dialect, operation, sent, known)[0].output == output
 
 
 def test_the_input_is_estimated_generously() -> None:
-    assert tokens_of("openai_chat", "chat", body(), None).input >= 100
+    assert assess("openai_chat", "chat", body(), None)[0].input >= 100
 
 
 @given(st.text(max_size=2000))
 def test_any_text_has_an_estimate(text: str) -> None:
     sent = orjson.dumps({"messages": [{"role": "user", "content": text.encode("utf-8", "replace").decode()}]})
-    assert tokens_of("openai_chat", "chat", sent, None).input * 3 >= len(text.encode("utf-8", "replace"))
+    assert assess("openai_chat", "chat", sent, None)[0].input * 3 >= len(text.encode("utf-8", "replace"))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_any_text_has_an_estimate(text: str) -> None:
     ],
 )
 def test_what_can_make_it_dearer(given_: dict[str, Any], terms: Terms) -> None:
-    assert terms_of("openai_chat", orjson.dumps(given_)) == terms
+    assert assess("openai_chat", "chat", orjson.dumps(given_), 1)[1] == terms
 
 
 MODELS = [
