@@ -9,7 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import admitting, dialects, endurance, pages, proxying, report, translating, upstream, writing
+from bench import (
+    admitting,
+    dialects,
+    endurance,
+    failover,
+    pages,
+    proxying,
+    report,
+    translating,
+    upstream,
+    writing,
+)
 from bench.plan import FULL, QUICK, Size
 from bench.processes import Processes
 from bench.report import Row
@@ -17,7 +28,7 @@ from bench.stage import Stage
 from bench.targets import Target, Targets
 
 NAMES = (
-    *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation"),
+    *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation", "failover"),
     *("admission", "memory", "writer", "page"),
 )
 
@@ -50,6 +61,7 @@ class Run:
             "hidden": lambda: proxying.cpu_per_hidden(self._compared(), self._size, self._stage),
             "dialects": self._dialects,
             "translation": lambda: translating.measure(self._size.rounds * 3),
+            "failover": self._failover,
             "admission": lambda: admitting.measure(self._size.mixed_calls // 4),
             "memory": self._memory,
             "writer": lambda: writing.measure(self._size.writer_seconds),
@@ -73,6 +85,13 @@ class Run:
     def _dialects(self) -> list[Row]:
         return dialects.measure(self._started().translating(), self._size, self._stage)
 
+    def _failover(self) -> list[Row]:
+        plain = next((target for target in self._targets if target.name == "ours"), None)
+        started = self._started()
+        return failover.measure(
+            started.routing(), plain or started.ours("plain"), started.direct(), self._size, self._folder
+        )
+
     def _memory(self) -> list[Row]:
         """A proxy of its own, which has served nothing else."""
         fresh = self._started().ours("fresh")
@@ -88,7 +107,7 @@ class Run:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measures llm-intercept (5 minutes)."
+        prog="python -m bench", description="Measures llm-intercept (7 minutes)."
     )
     parser.add_argument("--quick", action="store_true", help="about a minute; rougher")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")

@@ -53,14 +53,20 @@ def connect(target: Target) -> socket.socket:
     return opened
 
 
-def call_times(target: Target, connection: socket.socket, count: int) -> list[float]:
-    """Seconds of each of `count` calls, one after the other."""
-    request, times = target.call(), []
+def call_times(
+    target: Target,
+    connection: socket.socket,
+    count: int,
+    request: bytes | None = None,
+    ending: bytes = b'"system_fingerprint"',
+) -> list[float]:
+    """Seconds of each of `count` calls, one after the other; `ending` is in the last bytes of an answer."""
+    request, times = request or target.call(), []
     for _ in range(count):
         started = time.perf_counter()
         connection.sendall(request)
         received = connection.recv(65_536)
-        while b'"system_fingerprint"' not in received:
+        while ending not in received:
             data = connection.recv(65_536)
             if not data:
                 raise RuntimeError(f"{target.name}: {received[:300]!r}")

@@ -1,4 +1,4 @@
-"""How much is measured: the full run takes about five minutes, the quick one about one."""
+"""How much is measured: the full run takes about seven minutes, the quick one about one."""
 
 from dataclasses import dataclass
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import traffic
 from bench.processes import Process, Processes, free_port
-from bench.upstream import STREAM_PREFIX
+from bench.upstream import FAILING_PREFIX, STREAM_PREFIX
 
 LITELLM_VENV = "BENCH_LITELLM_VENV"
 
@@ -96,14 +96,21 @@ class Targets:
         streamed = self._url + STREAM_PREFIX
         return self.ours("translating", _TRANSLATING, {"openai": streamed, "anthropic": streamed})
 
+    def routing(self) -> Target:
+        """One with two routes, each with a spare: to a provider that answers, to one that fails at once."""
+        providers = {"openai": self._url, "mistral": self._url + FAILING_PREFIX}
+        target = self.ours("routing", _NO_BREAKER, providers)
+        env = {"LLM_INTERCEPT_HOME": str(self._folder / "home-routing")}
+        fine, failing = f"openai/{traffic.MODEL}", "mistral/mistral-small"
+        _run(env, "route", "set", "fine", "--model", traffic.MODEL, "--to", fine, "--to", failing)
+        _run(env, "route", "set", "spared", "--model", traffic.SPARED_MODEL, "--to", failing, "--to", fine)
+        return target
+
     def _prepare_home(self, env: dict[str, str], providers: Mapping[str, str]) -> str:
-        env = {**os.environ, **env, "BENCH_PROVIDER_KEY": "sk-bench-0123456789abcdef"}
+        env = {**env, "BENCH_PROVIDER_KEY": "sk-bench-0123456789abcdef"}
 
         def run(*words: str) -> str:
-            done = subprocess.run([*_CLI, *words], env=env, capture_output=True, text=True)
-            if done.returncode:
-                raise RuntimeError(f"llm-intercept {' '.join(words)}: {done.stderr.strip()}")
-            return done.stdout
+            return _run(env, *words)
 
         run("init")
         for provider, url in providers.items():
@@ -135,12 +142,21 @@ class Targets:
         return Target(name, process, port, key, stream_model)
 
 
+def _run(env: Mapping[str, str], *words: str) -> str:
+    done = subprocess.run([*_CLI, *words], env={**os.environ, **env}, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"llm-intercept {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
 TO_OPENAI, TO_CLAUDE = "bench-openai", "bench-claude"
 _TRANSLATING = f"""
 [models.aliases]
 "{TO_OPENAI}" = "openai/{traffic.MODEL}"
 "{TO_CLAUDE}" = "anthropic/{traffic.CLAUDE}"
 """
+# The failing target is to be tried each time.
+_NO_BREAKER = "[breaker]\nconsecutive = 0\nrate = 0\n"
 _CLI = (sys.executable, "-m", "llm_intercept.cli")
 _LITELLM_KEY = "sk-bench-litellm"
 

@@ -8,6 +8,8 @@ import json
 
 PATH = "/v1/chat/completions"
 MODEL = "gpt-4o-mini"
+SPARED_MODEL = "bench-spared"  # first goes to a provider that fails
+UNROUTED_MODEL = "gpt-4o"
 CLAUDE = "claude-sonnet-4-5"
 STREAM_MODEL = "streamed"  # for gateways that choose the upstream by the model's name
 STREAM_HEADER = "X-Bench-Stream"  # the others pass it on to nginx

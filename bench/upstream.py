@@ -11,6 +11,8 @@ from bench.processes import Process, Processes, free_port
 
 ANSWER_PATH = traffic.PATH
 STREAM_PREFIX = "/streamed"
+FAILING_PREFIX = "/failing"
+FAILURE = '{"error":{"message":"no capacity","type":"server_error"}}'
 
 _CONFIG = """
 daemon off;
@@ -42,6 +44,7 @@ http {{
             return 200 '{answer}';
         }}
         location {stream_prefix}/ {{ proxy_pass http://stage; }}
+        location {failing_prefix}/ {{ return 503 '{failure}'; }}
         location / {{ return 404 '{{"error":{{"message":"no such path","type":"invalid_request_error"}}}}'; }}
     }}
 }}
@@ -84,6 +87,8 @@ def start(processes: Processes, folder: Path, stage_port: int) -> tuple[Process,
             path=ANSWER_PATH,
             stream_header=traffic.STREAM_HEADER.lower().replace("-", "_"),
             stream_prefix=STREAM_PREFIX,
+            failing_prefix=FAILING_PREFIX,
+            failure=FAILURE,
             headers=" ".join(f'add_header {name} "{value}";' for name, value in traffic.ANSWER_HEADERS),
             answer=traffic.answer().decode(),
         )
