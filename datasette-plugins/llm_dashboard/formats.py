@@ -132,6 +132,11 @@ def outcome(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " ").capitalize())
 
 
+def failure(kinds: str) -> str:
+    """What was simulated: `ip_blocked,slow_tokens` as words."""
+    return kinds.replace("_", " ").replace(",", ", ")
+
+
 def tone(name: str) -> str:
     """The class of an outcome's badge."""
     if name == "ok":
@@ -156,6 +161,7 @@ FILTERS = {
     "iso": iso,
     "clock": clock,
     "outcome": outcome,
+    "failure": failure,
     "delta": delta,
     "clearly": clearly,
     "column_title": column_title,

@@ -29,6 +29,18 @@ OUTCOMES = (
     "interrupted",
 )
 
+FAILURES = (
+    "any",
+    "ip_blocked",
+    "rate_limited",
+    "timeout",
+    "error_injection",
+    "response_delay",
+    "stream_cut",
+    "garbled",
+    "slow_tokens",
+)
+
 
 async def page(datasette: Datasette, request: Request) -> Response:
     access.require(request)
@@ -57,6 +69,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
         "until": until,
         "presets": SINCE,
         "outcomes": OUTCOMES,
+        "failures": FAILURES,
         "choices": dict(zip(reports.DIMENSIONS, choices, strict=True)),
         "filter_query": query.text(since, until, filters),
         "older_query": query.text(since, until, filters, before=older) if older else "",

@@ -12,6 +12,7 @@ from datasette.utils.asgi import Request
 
 from llm_dashboard import access, charts, clock, config, query
 from llm_intercept.errors import ConfigError
+from llm_intercept.policy.failure_texts import described
 from llm_intercept.store import report_time, reports
 from llm_intercept.store.report_time import DAY, HOUR, Window
 from llm_intercept.store.reports import Dimension, Filters, Summary
@@ -76,12 +77,14 @@ async def page(datasette: Datasette, request: Request) -> Response:
     range_name, group = _choices(request)
     if await run(reports.is_empty):
         return await _empty(datasette, request)
-    day, span, feed = await asyncio.gather(
+    day, span, feed, simulating = await asyncio.gather(
         run(lambda conn: today(conn, now)),
         run(lambda conn: period(conn, now, range_name, group)),
         run(lambda conn: reports.recent(conn, limit=FEED)),
+        _simulating(datasette),
     )
     context = {
+        "simulating": simulating,
         **_cards(day),
         "period": span,
         "ranges": list(report_time.PRESETS),
@@ -103,6 +106,17 @@ def _choices(request: Request) -> tuple[str, Dimension]:
         range_name if range_name in report_time.PRESETS else DEFAULT_RANGE,
         cast(Dimension, group) if group in GROUPS else "project",
     )
+
+
+async def _simulating(datasette: Datasette) -> list[dict[str, str]]:
+    """The listeners and projects whose calls fail on purpose at this moment."""
+    opened = access.doors(datasette)
+    entries = await opened.ask(lambda control: control.failures.list()) if opened else []
+    return [
+        {"scope": entry.scope, "name": entry.name, "what": "; ".join(described(entry.failures).values())}
+        for entry in entries
+        if entry.failures.enabled
+    ]
 
 
 async def _empty(datasette: Datasette, request: Request) -> Response:

@@ -51,7 +51,10 @@ HISTOGRAMS = _histogram("duration") | _histogram("ttft")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a report is restricted to; "" means any. The outcome `error` stands for all that count as one."""
+    """What a report is restricted to; "" means any. The outcome `error` stands for all that count as one.
+
+    `failure` is one kind of what was simulated on purpose, or `any`.
+    """
 
     project: str = ""
     token: str = ""
@@ -59,16 +62,21 @@ class Filters:
     model: str = ""
     outcome: str = ""
     listener: str = ""
+    failure: str = ""
 
     def clauses(self) -> tuple[str, list[str]]:
         """Conditions that begin with AND, and their parameters."""
         named = {name: value for name, value in asdict(self).items() if value}
+        conditions = {name: f" AND {name} = ?" for name in named}
         if named.get("outcome") == "error":
             del named["outcome"]
-            errors = f" AND outcome IN ({ERRORS})"
-        else:
-            errors = ""
-        return "".join(f" AND {name} = ?" for name in named) + errors, list(named.values())
+            conditions["outcome"] = f" AND outcome IN ({ERRORS})"
+        if named.get("failure") == "any":
+            del named["failure"]
+            conditions["failure"] = " AND failure <> ''"
+        elif "failure" in named:  # a call can have several
+            conditions["failure"] = " AND instr(',' || failure || ',', ',' || ? || ',')"
+        return "".join(conditions.values()), list(named.values())
 
 
 ANY = Filters()

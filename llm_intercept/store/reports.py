@@ -231,8 +231,8 @@ def collect(
 ) -> Sums:
     """Sums of `measures` for each combination of `keys` (hour, day or a dimension)."""
     names = tuple(measures)
-    # The rollups know neither outcomes nor listeners.
-    raw = filters.outcome or filters.listener
+    # The rollups know neither outcomes nor listeners nor what was simulated.
+    raw = filters.outcome or filters.listener or filters.failure
     parts = [Segment("requests", span.since, span.until)] if raw else segments(span, finest=finest)
     found: Sums = {}
     for part in parts:

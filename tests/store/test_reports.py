@@ -40,6 +40,8 @@ FILTERS = {
     "a model of a provider": Filters(provider="openai", model="gpt-5-mini"),
     "an outcome": Filters(outcome="client_error"),
     "all errors of a token": Filters(token="checkout-laptop", outcome="error"),
+    "what was simulated": Filters(failure="any"),
+    "one kind of what was simulated": Filters(failure="stream_cut"),
     "nobody": Filters(project="'; DROP TABLE requests; --"),
 }
 SUMS = (
@@ -59,6 +61,11 @@ SUMS = (
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     found = Home(tmp_path_factory.mktemp("home"))
     fill(found, 3000, 12, NOW)
+    with connect_for_writing(found.usage_db) as connection:
+        connection.execute("UPDATE requests SET failure = 'stream_cut' WHERE id % 7 = 1")
+        connection.execute("UPDATE requests SET failure = 'response_delay,stream_cut' WHERE id % 7 = 2")
+        connection.execute("UPDATE requests SET failure = 'timeout' WHERE id % 7 = 3")
+    connection.close()
     return found
 
 
@@ -79,6 +86,10 @@ def raw(conn: sqlite3.Connection, span: Window, chosen: Filters) -> list[dict[st
 
 def fits(row: dict[str, object], chosen: Filters) -> bool:
     if chosen.outcome == "error" and row["outcome"] not in ERROR_OUTCOMES:
+        return False
+    if chosen.failure and not (
+        row["failure"] if chosen.failure == "any" else chosen.failure in str(row["failure"])
+    ):
         return False
     return all(
         not getattr(chosen, name) or (name == "outcome" and chosen.outcome == "error") or row[name] == value
