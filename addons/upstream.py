@@ -395,11 +395,6 @@ def cut(proxyserver: Any, client: Any, server: Any) -> None:
 
 def unsent(proxyserver: Any) -> bool:
     """Whether clients have yet to take what was written for them."""
-    return any(
-        _waiting(handler.transports.get(handler.client)) for handler in proxyserver.connections.values()
-    )
-
-
-def _waiting(transport: Any) -> int:
-    writer = getattr(transport, "writer", None)
-    return writer.transport.get_write_buffer_size() if isinstance(writer, asyncio.StreamWriter) else 0
+    ends = [handler.transports.get(handler.client) for handler in proxyserver.connections.values()]
+    writers = [end.writer for end in ends if end is not None and isinstance(end.writer, asyncio.StreamWriter)]
+    return any(writer.transport.get_write_buffer_size() for writer in writers)
