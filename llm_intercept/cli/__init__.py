@@ -27,6 +27,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Connect clients": {
         "run": "Run a program whose LLM calls go through the proxy; prints the bill.",
+        "record": "Run a program and record its LLM calls into a cassette.",
+        "replay": "Answer a program's LLM calls from a cassette, offline.",
         "env": "Print the variables that connect clients in a shell.",
         "ca": "Show, export and replace the root certificate.",
         "doctor": "Check everything, down to whether the clients here trust us.",

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,12 @@ from llm_intercept.cli import lean_imports
 from llm_intercept.cli.ports import claim
 from llm_intercept.home import Home
 from llm_intercept.resources import addons_root
+
+if TYPE_CHECKING:
+    from addons.exchanges import Exchanges
+
+type Arrange = Callable[["Exchanges", Sequence[object]], Sequence[object]]
+"""(exchanges, the pipeline as it is) -> the pipeline as it shall be."""
 
 
 @click.command()
@@ -41,8 +49,8 @@ def proxy(host: str | None, port: int | None) -> None:
     sys.exit(asyncio.run(serve(overrides)))
 
 
-async def serve(overrides: dict[str, object]) -> int:
-    """Runs until SIGTERM or SIGINT; the exit code."""
+async def serve(overrides: dict[str, object], arrange: Arrange | None = None) -> int:
+    """Runs until SIGTERM or SIGINT; the exit code. `arrange` is for commands that want other addons."""
     lean_imports.shorten()
     from mitmproxy.addons import (
         core,
@@ -68,7 +76,8 @@ async def serve(overrides: dict[str, object]) -> int:
         master.addons.add(
             core.Core(), proxyserver.Proxyserver(), tlsconfig.TlsConfig(), dns_resolver.DnsResolver()
         )
-        master.addons.add(*addons, disable_h2c.DisableH2C(), next_layer.NextLayer(), check)
+        ours = addons if arrange is None else arrange(exchanges, addons)
+        master.addons.add(*ours, disable_h2c.DisableH2C(), next_layer.NextLayer(), check)
     except OptionsError as error:
         click.echo(f"Error: {error}", err=True)
         return 1

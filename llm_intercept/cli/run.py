@@ -69,22 +69,22 @@ def command(
     url = proxy or session.proxy_url
     require_ready(url)
     started = session.now_us
-    with _identity(session, project, token) as identity:
+    with identity(session, project, token) as who:
         values = environment.variables(
             url,
             str(session.bundle()),
             session.environ,
-            token=identity.token,
+            token=who.token,
             key_variables=key_variables(session),
         )
-        code = _supervise(program, {**session.environ, **values})
-        if not quiet and identity.filters is not None:
-            click.echo(bill(_settled(session, started, identity.filters)), err=True)
+        code = supervise(program, {**session.environ, **values})
+        if not quiet and who.filters is not None:
+            click.echo(bill(settled(session, started, who.filters)), err=True)
     ctx.exit(code)
 
 
 @contextmanager
-def _identity(session: Session, project: str | None, token: str | None) -> Iterator[Identity]:
+def identity(session: Session, project: str | None, token: str | None) -> Iterator[Identity]:
     if token:
         yield Identity(token, _filters(session, token))
         return
@@ -103,7 +103,7 @@ def _filters(session: Session, token: str) -> Filters | None:
     return Filters(project=state.principal.project, token=state.principal.token)
 
 
-def _supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:
+def supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:
     """Its exit code, as a shell gives it. A terminal's Ctrl-C reaches the program by itself; we wait."""
     with _forwarding() as started:
         try:
@@ -146,7 +146,7 @@ def _forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def _settled(session: Session, started: int, filters: Filters) -> reports.Summary:
+def settled(session: Session, started: int, filters: Filters) -> reports.Summary:
     """The totals, once two readings agree: rows are written a moment after their calls."""
     found: reports.Summary | None = None
     for _ in range(_SETTLE_ROUNDS):

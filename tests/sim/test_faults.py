@@ -11,6 +11,8 @@ import anthropic
 import openai
 import orjson
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from llm_intercept.sim.running import Running
 from llm_intercept.wire.tap import Tap
@@ -290,3 +292,27 @@ def test_the_sdks_raise_their_own_exceptions(sim: Running, client: Client) -> No
         assert error.value.code == "context_length_exceeded"
         with pytest.raises(openai.APIError, match="Overloaded"):
             list(gpt.chat.completions.create(**CHAT))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("rule", "last"),
+    [
+        ({"then": "drop", "after_events": 2}, None),
+        ({"then": "stream_error", "after_events": 2, "message": "no more"}, "error"),
+        ({"then": "answer", "text": "quite something else"}, "response.completed"),
+    ],
+)
+def test_answers_on_a_websocket(client: Client, rule: dict[str, Any], last: str | None) -> None:
+    client.rules(rule)
+    url = client.sim.address.replace("http", "ws") + "/v1/responses"
+    events: list[Any] = []
+    with connect(url, proxy=None) as connection, contextlib.suppress(ConnectionClosed):
+        connection.send(json.dumps({"type": "response.create", "model": "gpt-5", "input": "hello there"}))
+        while not events or events[-1]["type"] not in ("error", "response.completed"):
+            events.append(json.loads(connection.recv(timeout=20)))
+    if last is None:
+        assert len(events) == 2
+    else:
+        assert events[-1]["type"] == last
+    if rule["then"] == "answer":
+        assert "quite something else" in json.dumps(events[-1])
