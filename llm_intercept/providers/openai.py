@@ -27,6 +27,7 @@ from llm_intercept.providers.credentials import bearer
 
 _RESPONSES_ONLY = re.compile(r"codex|-pro(?:-\d{4}|$)|deep-research|computer-use")
 """Models that chat completions do not offer."""
+_CHATS = re.compile(rf"^(?!.*(?:{_RESPONSES_ONLY.pattern}))")
 
 PROVIDER = Provider(
     name="openai",
@@ -44,7 +45,7 @@ PROVIDER = Provider(
     bare="/v1",
     serves=(
         servings.responses("/v1", _RESPONSES_ONLY),
-        servings.chat("/v1"),
+        servings.chat("/v1", _CHATS),
         servings.responses("/v1"),
         servings.fixed("openai_responses", "count_tokens", "/v1/responses/input_tokens"),
         servings.completions("/v1"),

@@ -186,6 +186,7 @@ PROVIDERS = (
     "groq",
     "cohere",
     "deepseek",
+    "ollama",
 )
 
 

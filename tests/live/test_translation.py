@@ -19,6 +19,13 @@ TARGETS = {
     "to-bedrock": ("bedrock", "amazon.nova-pro-v1:0"),
     "to-groq": ("groq", "llama-3.3-70b-versatile"),
 }
+FURTHER = {
+    "to-responses": ("openai", "gpt-5-codex", "openai_responses"),
+    "to-ollama": ("ollama", "qwen3:8b", "ollama"),
+    "to-claude-on-bedrock": ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "bedrock_converse"),
+}
+"""Dialects that a provider serves for some models only, or that no official SDK is for."""
+KEPT = {("openai_chat", "to-ollama")}  # which serves it too
 DIALECTS = {
     "openai": "openai_chat",
     "anthropic": "anthropic",
@@ -45,7 +52,7 @@ FATES = ("error-429", "error-500", "error-overloaded", "cut")
 
 
 def config() -> str:
-    lines = [f'"{alias}" = "{provider}/{model}"' for alias, (provider, model) in TARGETS.items()]
+    lines = [f'"{alias}" = "{to[0]}/{to[1]}"' for alias, to in (TARGETS | FURTHER).items()]
     lines += [f'"{fate}-{name}" = "{name}/{_named(name, fate)}"' for name in DIALECTS for fate in FATES]
     return "[models.aliases]\n" + "\n".join(lines) + "\n"
 
@@ -99,6 +106,28 @@ def test_a_conversation_with_tools(stack: Stack, environment: dict[str, str], cl
         assert (row["stream"], row["outcome"], row["status"]) == (streamed == "True", "ok", 200)
         assert [row["input_tokens"], row["output_tokens"]] == turn["usage"]
         _names_what_changed(row, client, provider)
+    for name, talk in talks.items():
+        _is_a_conversation(name, talk)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_conversation_with_tools_in_the_further_dialects(
+    stack: Stack, environment: dict[str, str], client: str
+) -> None:
+    since = stack.last_id()
+    talks = run(stack, environment, client, *FURTHER)
+    turns = [(name.split(), turn) for name, talk in talks.items() for turn in talk]
+    rows = stack.rows(len(turns), since)
+    for ((alias, streamed), turn), row in zip(turns, rows, strict=True):
+        provider, model, dialect = FURTHER[alias]
+        assert (row["provider"], row["model"], row["model_requested"]) == (provider, model, alias)
+        assert (row["stream"], row["outcome"], row["status"]) == (streamed == "True", "ok", 200)
+        assert (row["usage_source"], row["input_tokens"], row["output_tokens"]) == (
+            "provider",
+            *turn["usage"],
+        )
+        translated = f"dialect: {client} -> {dialect}" in json.loads(row["changes"])
+        assert translated is (client != dialect and (client, alias) not in KEPT)
     for name, talk in talks.items():
         _is_a_conversation(name, talk)
 

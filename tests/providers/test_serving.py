@@ -59,7 +59,7 @@ def test_every_provider_can_be_called(provider: Provider) -> None:
         ("openai", "openai_responses", "responses", "gpt-4o", "openai_responses", "/v1/responses"),
         ("openai", "anthropic", "messages", "gpt-5-pro", "openai_responses", "/v1/responses"),
         ("openai", "anthropic", "messages", "gpt-5.3-codex", "openai_responses", "/v1/responses"),
-        ("openai", "openai_chat", "chat", "gpt-5-pro", "openai_chat", "/v1/chat/completions"),
+        ("openai", "openai_chat", "chat", "gpt-5-pro", "openai_responses", "/v1/responses"),
         ("openai", "openai_completions", "completions", "g", "openai_completions", "/v1/completions"),
         ("openai", "gemini", "embeddings", "e", "openai_embeddings", "/v1/embeddings"),
         ("anthropic", "openai_chat", "chat", "claude-x", "anthropic", "/v1/messages"),
