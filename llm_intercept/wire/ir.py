@@ -132,7 +132,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function the model may call; `schema` is that of its arguments (None: free text, OpenAI custom)."""
+    """A function the model may call; `schema` is that of its arguments (None: free text, OpenAI custom).
+
+    `grammar` of free text: `syntax` (lark or regex) and `definition`.
+    """
 
     name: str
     description: str = ""
@@ -140,6 +143,7 @@ class Tool:
     strict: bool | None = None
     cache: Cache | None = None
     extras: Extras = NO_EXTRAS
+    grammar: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

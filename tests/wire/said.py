@@ -136,6 +136,9 @@ def _tooled() -> Iterator[Saying]:
     for name, value in said.items():
         words = ("tools", "cache_control") if name == "cache" else ("tools", "strict")
         yield _asked(f"tools.{name}", *words, base=CALLING, tools=(replace(TOOL, **{name: value}),))
+    free = replace(TOOL, schema=None)
+    ruled = replace(free, grammar={"syntax": "lark", "definition": "start: WORD"})
+    yield _asked("tools.grammar", "tools", base=replace(BASE, tools=(free,)), tools=(ruled,))
     hosted = OpaqueTool(ELSEWHERE, "search", {"type": "search"})
     yield _asked("tools.opaque", "tools", base=CALLING, tools=(TOOL, hosted))
     for mode in ("required", "none", "named"):
@@ -230,7 +233,7 @@ def unlisted() -> list[str]:
         Request: {*REQUEST, *NOT_FIELDS, "tools", "tool_choice", "format"},
         Format: {"kind", "schema", "name", "description", "strict"},
         ToolChoice: {"mode", "name", "parallel"},
-        Tool: {"name", "description", "schema", "strict", "cache", "extras"},
+        Tool: {"name", "description", "schema", "strict", "cache", "extras", "grammar"},
         Media: {"kind", "media_type", "data", "url", "file_id", "text", "name", "detail", "cache", "extras"},
         Text: {"text", "citations", "cache", "extras"},
         # A summary is thinking; its id means something to who made it.

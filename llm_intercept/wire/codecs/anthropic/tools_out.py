@@ -5,6 +5,7 @@ from typing import Any
 
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.anthropic.members import NAME, complete
+from llm_intercept.wire.families import freetext
 from llm_intercept.wire.ir import Json, Message, OpaqueTool, Request, Tool, ToolCall, ToolChoice
 
 FREE_TEXT = {
@@ -28,8 +29,8 @@ def _tool(tool: Tool | OpaqueTool, native: bool, context: Context) -> dict[str, 
         context.warn(f"tools: {tool.kind} is run by another provider ({tool.dialect}); left out")
         return None
     new: dict[str, Any] = {"name": tool.name}
-    if tool.description:
-        new["description"] = tool.description
+    if description := freetext.described(tool):
+        new["description"] = description
     new["input_schema"] = tool.schema if native else _schema(tool, context)
     if tool.strict is not None and (native or _takes_strict(tool.strict, context)):
         new["strict"] = tool.strict

@@ -7,7 +7,7 @@ from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, cache_poin
 from llm_intercept.wire.codecs.bedrock_converse.models import UNKNOWN
 from llm_intercept.wire.codecs.bedrock_converse.parts import cache_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, own, string
-from llm_intercept.wire.families import structured
+from llm_intercept.wire.families import freetext, structured
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Format, Json, OpaqueTool, Request, Tool, ToolChoice
 
@@ -105,8 +105,8 @@ def _spec(tool: Tool, blocks: Blocks) -> Members:
     if name != tool.name:
         blocks.context.warn(f"tools: {tool.name!r} is called {name!r} for Bedrock")
     spec: Members = {"name": name}
-    if tool.description:
-        spec["description"] = tool.description
+    if description := freetext.described(tool):
+        spec["description"] = description
     spec["inputSchema"] = {"json": _schema(tool, blocks)}
     if tool.strict is not None and (blocks.family or UNKNOWN).schemas:
         spec["strict"] = tool.strict

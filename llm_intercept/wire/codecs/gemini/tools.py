@@ -8,6 +8,7 @@ from llm_intercept.wire.codec import Context, Untranslatable
 from llm_intercept.wire.codecs.gemini.schema import cleaned
 from llm_intercept.wire.codecs.gemini.schema_back import json_schema
 from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, listed, own, proto, without
+from llm_intercept.wire.families import freetext
 from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import Json, OpaqueTool, Request, Tool, ToolChoice
 from llm_intercept.wire.toolids import fitted
@@ -120,8 +121,8 @@ def _function(tool: Tool, context: Context) -> dict[str, Any]:
     if tool.cache is not None:
         uncached(context)
     declaration: dict[str, Any] = {"name": function_name(tool.name)}
-    if tool.description:
-        declaration["description"] = tool.description
+    if description := freetext.described(tool):
+        declaration["description"] = description
     native = own(tool.extras)
     if "parameters" not in native and "parametersJsonSchema" not in native:
         _add_schema(declaration, tool, context)

@@ -6,7 +6,7 @@ from typing import Any
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.ollama import messages
 from llm_intercept.wire.codecs.ollama.terms import NAME, extras, own, rest, string
-from llm_intercept.wire.families import unsaid
+from llm_intercept.wire.families import freetext, unsaid
 from llm_intercept.wire.families.structured import described
 from llm_intercept.wire.fields import count, items, mapping, objects
 from llm_intercept.wire.ir import Format, OpaqueTool, Reasoning, Request, Sampling, Tool, ToolChoice
@@ -181,6 +181,6 @@ def _written(tool: Tool | OpaqueTool, context: Context) -> dict[str, Any] | None
     if tool.schema is None:
         context.warn(f"tools.{tool.name}: free text is asked for as the argument `input`")
     free = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-    inner: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    inner: dict[str, Any] = {"name": tool.name, "description": freetext.described(tool)}
     inner["parameters"] = free if tool.schema is None else tool.schema
     return {"type": "function", "function": {**inner, **own(tool.extras)}}

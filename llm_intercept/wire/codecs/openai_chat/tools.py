@@ -43,10 +43,11 @@ def _tool(item: Mapping[str, Any]) -> Tool | OpaqueTool:
     if kind == "function" and isinstance(inner, dict):
         return _function(inner, kept)
     if kind == "custom" and isinstance(inner, dict):
-        if further := rest(inner, ("name", "description")):
+        grammar = mapping(mapping(inner.get("format")).get("grammar")) or None
+        if further := rest(inner, ("name", "description", "format" if grammar else "")):
             kept[FUNCTION] = further
         name, description = string(inner.get("name")), string(inner.get("description"))
-        return Tool(name, description, None, cache=cache_of(item), extras=extras(kept))
+        return Tool(name, description, None, None, cache_of(item), extras(kept), grammar)
     return OpaqueTool(NAME, kind, item)
 
 
@@ -127,6 +128,8 @@ def _inner(tool: Tool) -> dict[str, Any]:
         written["parameters"] = tool.schema
     if tool.strict is not None:
         written["strict"] = tool.strict
+    if tool.grammar is not None:
+        written["format"] = {"type": "grammar", "grammar": tool.grammar}
     return {**written, **own(tool.extras).get(FUNCTION, {})}
 
 

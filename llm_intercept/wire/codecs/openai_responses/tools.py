@@ -47,7 +47,10 @@ def _members(namespace: Raw, names: Flat) -> Iterable[AnyTool]:
 def _decode(raw: Raw, inside: Raw, name: str) -> AnyTool:
     kind, description = raw.get("type"), string(raw.get("description"))
     if kind == "custom" and name:
-        return Tool(name, description, None, extras=kept({**rest(raw, WORDS), **inside}))
+        form = mapping(raw.get("format"))
+        grammar = rest(form, ("type",)) if form.get("type") == "grammar" else None
+        left = rest(raw, (*WORDS, "format")) if grammar else rest(raw, WORDS)
+        return Tool(name, description, None, extras=kept({**left, **inside}), grammar=grammar)
     if kind not in ("function", None) or not name:
         return OpaqueTool(NAME, string(kind) or "tool", {**raw, **inside})
     strict = raw.get("strict")
@@ -99,6 +102,8 @@ def _encode(tool: AnyTool, native: bool, context: Context) -> Raw | None:
         raw["parameters"] = tool.schema
         if tool.strict is not None or not native:
             raw["strict"] = bool(tool.strict)
+    if tool.grammar is not None:
+        raw["format"] = {"type": "grammar", **tool.grammar}
     return {**raw, **written(tool.extras)}
 
 
