@@ -1,29 +1,51 @@
 """The end of a stream that its provider left unfinished: an error event of the stream's own dialect.
 
-Only at the end of a frame, and where the framing can be told from the last bytes: what would make a
-broken stream look like another is not written.
+Only at the end of a frame: what would make a broken stream look like another is not written.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
+from llm_intercept.wire.framing import eventstream
+from llm_intercept.wire.framing.choose import LINES
+
 _SEQUENCE = re.compile(rb'"sequence_number":\s*(\d+)')
+_SSE = "text/event-stream"
 _DONE = b"data: [DONE]\n\n"
 
 
 def farewell(dialect: str, content_type: str, last: bytes, message: str) -> bytes | None:
-    """What to send after `last` (the last chunk of the stream); None where nothing well-formed can be."""
-    if content_type.startswith("text/event-stream"):
+    """What to send after a frame; None where nothing well-formed can be.
+
+    `last` is the last chunk of the stream, b"" if there was none.
+    """
+    kind = _kind(content_type)
+    if kind == _SSE:
         writer = _EVENTS.get(dialect)
-        whole = last.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-        return writer(message, last) if writer is not None and whole else None
-    if dialect == "gemini" and content_type.startswith("application/json"):
+        return writer(message, last) if writer is not None else None
+    if kind == "application/vnd.amazon.eventstream" and dialect in _AMAZON:
+        return eventstream.encode("modelStreamErrorException", orjson.dumps({"message": message}))
+    if dialect == "gemini" and kind == "application/json":
         return _gemini_array(message, last)
-    if dialect == "ollama" and last.endswith(b"\n"):
+    if dialect == "ollama" and kind in LINES:
         return orjson.dumps({"error": message}) + b"\n"
     return None
+
+
+def closing(dialect: str, content_type: str, last: bytes) -> bytes:
+    """What is still missing of a stream whose content has come to its end."""
+    kind, end = _kind(content_type), last.rstrip()
+    if kind == _SSE and _EVENTS.get(dialect) is _openai and not end.endswith(b"[DONE]"):
+        return _DONE
+    if dialect == "gemini" and kind == "application/json" and end.endswith((b"}", b",")):
+        return b"\r\n]"
+    return b""
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _openai(message: str, last: bytes) -> bytes:
@@ -33,7 +55,7 @@ def _openai(message: str, last: bytes) -> bytes:
 
 def _responses(message: str, last: bytes) -> bytes:
     found = _SEQUENCE.findall(last)
-    event: dict[str, object] = {
+    event = {
         "type": "error",
         "code": "server_error",
         "message": message,
@@ -47,31 +69,40 @@ def _anthropic(message: str, last: bytes) -> bytes:
     return b"event: error\n" + _data({"type": "error", "error": {"type": "api_error", "message": message}})
 
 
+def _cohere(message: str, last: bytes) -> bytes:
+    end = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": message}}
+    return b"event: message-end\n" + _data(end)
+
+
 def _gemini(message: str, last: bytes) -> bytes:
     return _data(_gemini_error(message)).replace(b"\n", b"\r\n")
 
 
-def _gemini_error(message: str) -> dict[str, object]:
+def _gemini_error(message: str) -> Mapping[str, object]:
     return {"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}}
 
 
 def _gemini_array(message: str, last: bytes) -> bytes | None:
-    """An array is a document: it must be closed where an element has just ended."""
+    """An array is a document: it must be closed."""
     written = last.rstrip()
-    if not written.endswith((b"}", b",", b"[")):
+    if last and not written.endswith((b"}", b",", b"[")):
         return None
-    comma = b",\r\n" if written.endswith(b"}") else b""
-    return comma + orjson.dumps(_gemini_error(message)) + b"\r\n]"
+    before = b",\r\n" if written.endswith(b"}") else b"" if last else b"["
+    return before + orjson.dumps(_gemini_error(message)) + b"\r\n]"
 
 
-def _data(document: dict[str, object]) -> bytes:
+def _data(document: Mapping[str, object]) -> bytes:
     return b"data: " + orjson.dumps(document) + b"\n\n"
 
 
-_EVENTS: dict[str, Callable[[str, bytes], bytes]] = {
+_EVENTS: Mapping[str, Callable[[str, bytes], bytes]] = {
     "openai_chat": _openai,
     "openai_completions": _openai,
+    "openai_images": _openai,
+    "openai_audio": _openai,
     "openai_responses": _responses,
     "anthropic": _anthropic,
     "gemini": _gemini,
+    "cohere": _cohere,
 }
+_AMAZON = ("bedrock_converse", "bedrock_invoke")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from llm_intercept.wire.conceal import UsageFilter
 from llm_intercept.wire.embeddings.translation import EmbeddingRelay
-from llm_intercept.wire.farewell import farewell
+from llm_intercept.wire.farewell import closing, farewell
 from llm_intercept.wire.holdback import HoldBack
 from llm_intercept.wire.tap import Tap
 from llm_intercept.wire.translation import Relay
@@ -63,16 +63,25 @@ class Pipe:
         if self._framed_as is None:
             return None
         try:
-            if self._tap is not None and self._tap.close().complete:
-                return []  # only the connection was cut: all had been said
-            rest = farewell(*self._framed_as, self._last, message)
+            rest = self._farewell(*self._framed_as, message)
         except Exception as error:
             self.fault = f"{type(error).__name__}: {error}"
             return None
         if rest is None:
             return None
         self.size += len(rest)
-        return [rest]
+        return [rest] if rest else []
+
+    def _farewell(self, dialect: str, content_type: str, message: str) -> bytes | None:
+        if self._tap is None:
+            return None
+        reading = self._tap.close()
+        # What a filter has given out are whole events.
+        if not self._tap.between and self._filter is None:
+            return None
+        if reading.complete or reading.error_type:  # all had been said before the connection was cut
+            return closing(dialect, content_type, self._last)
+        return farewell(dialect, content_type, self._last, message)
 
     def _look(self, chunk: bytes) -> None:
         try:

@@ -65,6 +65,7 @@ class Tap:
         self._keep = keep
         self._kept: list[bytes] = []
         self._closed = False
+        self.between = True  # once it is closed: whether the last byte ended a frame
 
     @property
     def kept(self) -> bytes:
@@ -113,6 +114,7 @@ class Tap:
         reading = self.reading
         self._take(b"".join(self._waiting), 0.0)
         if self._framing is not None:
+            self.between = self._framing.between
             self._read(self._framing.close(), 0.0)
             reading.complete = reading.complete or self._framing.complete
         if not reading.usage.known:

@@ -199,3 +199,64 @@ def test_a_translation_that_fails_ends_in_one_error(at: bytes) -> None:
     assert through.size == sum(map(len, sent))
     assert through.fault == "ZeroDivisionError: no"
     assert through.abort("again") == []
+
+
+def ending(pieces: list[bytes], *, hide_usage: bool = False, framed: bool = True) -> list[bytes] | None:
+    """What is added when the provider goes away after these chunks."""
+    kind = "text/event-stream"
+    through = Pipe(
+        Tap("openai_chat", "chat", kind),
+        lambda: 1.0,
+        hide_usage=hide_usage,
+        framed_as=("openai_chat", kind) if framed else None,
+    )
+    given = [out for piece in pieces for out in through(piece)]
+    rest = through.abort("gone")
+    assert through.size == sum(map(len, [*given, *(rest or [])]))
+    return rest
+
+
+STOP = b'data: {"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
+
+
+@pytest.mark.parametrize("hide_usage", [False, True])
+def test_an_unfinished_stream_ends_in_an_error(hide_usage: bool) -> None:
+    found = ending([CHUNK % b"a"], hide_usage=hide_usage)
+    assert found is not None
+    [rest] = found
+    assert b'"message":"gone"' in rest
+    assert rest.endswith(DONE)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        pytest.param([CHUNK % b"a", STOP], [DONE], id="only the end's mark was missing"),
+        pytest.param([CHUNK % b"a", STOP, USAGE], [DONE], id="the same after the usage"),
+        pytest.param([CHUNK % b"a", STOP, USAGE + DONE], [], id="nothing was missing"),
+        pytest.param(
+            [CHUNK % b"a", b'data: {"error":{"message":"busy"}}\n\n'], [DONE], id="an error was told"
+        ),
+        pytest.param([CHUNK % b"a", b'data: {"choi'], None, id="in the middle of an event"),
+        pytest.param([CHUNK % b"a", b"data: {}\n"], None, id="before the blank line"),
+    ],
+)
+def test_what_is_added_at_a_cut(pieces: list[bytes], expected: list[bytes] | None) -> None:
+    assert ending(pieces) == expected
+
+
+def test_a_hidden_event_that_is_cut_is_not_given_out() -> None:
+    found = ending([CHUNK % b"a", b'data: {"choi'], hide_usage=True)
+    assert found is not None
+    assert found[0].startswith(b'data: {"error"')
+
+
+def test_a_stream_that_cannot_be_told_from_its_end_is_cut() -> None:
+    assert ending([CHUNK % b"a"], framed=False) is None
+
+
+def test_what_could_not_be_read_gets_no_end_of_ours() -> None:
+    kind = "text/event-stream"
+    through = Pipe(Faulty("openai_chat", "chat", kind), lambda: 1.0, framed_as=("openai_chat", kind))
+    assert through(CHUNK % b"a") == [CHUNK % b"a"]
+    assert through.abort("gone") is None

@@ -14,6 +14,10 @@ class Framing(Protocol):
     complete: bool
     """The framing itself saw its end: the closing bracket, the end of a parsed document."""
 
+    @property
+    def between(self) -> bool:
+        """Whether the last byte ended a frame, so that another one could begin."""
+
     def feed(self, chunk: bytes) -> list[Frame]: ...
 
     def close(self) -> list[Frame]: ...

@@ -15,6 +15,7 @@ class Opaque:
     """Bytes that mean nothing to us: audio, images, pages."""
 
     complete = True
+    between = False
 
     def feed(self, chunk: bytes) -> list[Frame]:
         return []

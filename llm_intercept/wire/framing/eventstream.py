@@ -35,6 +35,10 @@ class EventStream:
         del self._buffer[:at]
         return frames
 
+    @property
+    def between(self) -> bool:
+        return not self._buffer and not self._broken
+
     def close(self) -> list[Frame]:
         return []
 

@@ -33,6 +33,10 @@ class JSONArray:
         self._trim()
         return frames
 
+    @property
+    def between(self) -> bool:
+        return self._depth <= 1 and not self._string and self._start < 0
+
     def close(self) -> list[Frame]:
         return []
 

@@ -24,6 +24,10 @@ class Lines:
         self._hold(rest)
         return [("", line) for line in whole.split(b"\n") if line.strip()]
 
+    @property
+    def between(self) -> bool:
+        return not self._pieces
+
     def close(self) -> list[Frame]:
         line = b"".join(self._pieces)
         self._pieces = []

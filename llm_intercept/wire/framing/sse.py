@@ -36,6 +36,10 @@ class SSE:
             self._hold(lines.pop())
         return self._events(lines)
 
+    @property
+    def between(self) -> bool:
+        return not (self._pieces or self._data or self._event)
+
     def close(self) -> list[Frame]:
         return []
 

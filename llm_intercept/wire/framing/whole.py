@@ -29,6 +29,10 @@ class Whole:
             self._held = len(self._pieces[0])
         return []
 
+    @property
+    def between(self) -> bool:
+        return False
+
     def close(self) -> list[Frame]:
         body = b"".join(self._pieces)
         self._pieces = []
