@@ -7,7 +7,7 @@ from addons.guard import fail_open
 
 
 class Allowance:
-    """Behind those who make answers: the headers in which SDKs look for rate limits."""
+    """On answers that are none of ours: a refusal brings its own, and a provider's error the provider's."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
@@ -15,7 +15,7 @@ class Allowance:
     @fail_open
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         exchange, response = self.exchanges.get(flow), flow.response
-        if exchange is None or response is None or exchange.held is None or exchange.refusal is not None:
+        if exchange is None or exchange.held is None or response is None or response.status_code >= 400:
             return
         for name, value in self.exchanges.gateway.allowance(exchange):
             response.headers[name] = value

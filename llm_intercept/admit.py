@@ -21,6 +21,7 @@ from llm_intercept.wire.estimate import BYTES_PER_TOKEN
 _NOBODY = Principal(project="", token="")
 _NOT_SENT = frozenset(("refused", "connect_failed"))
 _METERED = ("tokens", "cost")
+_SENT = '"sent":'
 
 
 class Held:
@@ -83,11 +84,11 @@ class Admit:
             return
         if held.reservation.call != exchange.request_id:  # one response inside a WebSocket
             if row is not None:
-                self._admission.charge(held.reservation.applied, self.actual(row, None))
+                self._admission.charge(held.reservation.applied, actual(row, None, self._ceiling))
         elif row is None:
             self._admission.free(held.reservation)
         else:
-            self._admission.settle(held.reservation, self.actual(row, held.worst))
+            self._admission.settle(held.reservation, actual(row, held.worst, self._ceiling))
 
     def release(self, exchange: Exchange) -> None:
         """There is no such call after all."""
@@ -100,25 +101,9 @@ class Admit:
             return ()
         return limit_texts.headers(exchange.dialect, exchange.held.reservation.standings, self._now())
 
-    def actual(self, row: RequestRow, worst: Worst | None) -> Actual:
-        """What counts is what the row says. An answer of which nothing is known counts as the worst case."""
-        if row.outcome == "interrupted":
-            return Actual(requests=1)
-        sent = row.attempts > 0 and row.outcome not in _NOT_SENT
-        if not sent:
-            return NOTHING
-        unknown = row.outcome == "ok" and not row.usage_source and row.operation in GENERATION
-        if unknown and worst is not None:
-            return in_full(worst)
-        tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
-        cost = row.cost_nanos
-        if cost is None:
-            cost = at_ceiling(tokens, self._ceiling) if self._ceiling is not None else 0
-        return Actual(1, tokens, cost)
-
     def figures(self, rows: Sequence[RequestRow]) -> Mapping[str, Actual]:
         """For calls whose process has died."""
-        return {row.request_id: self.actual(row, None) for row in rows}
+        return {row.request_id: actual(row, None, self._ceiling) for row in rows}
 
     def _applied(self, exchange: Exchange) -> list[Applied]:
         if self._control.limiting is not self._known:
@@ -193,6 +178,22 @@ def parties(exchange: Exchange) -> Parties:
         model=exchange.upstream_model or exchange.model,
         provider=exchange.provider.name,
     )
+
+
+def actual(row: RequestRow, worst: Worst | None, ceiling: Decimal | None) -> Actual:
+    """What counts is what the row says. An answer of which nothing is known counts as the worst case."""
+    if row.outcome == "interrupted":
+        return Actual(requests=1)
+    if row.outcome in _NOT_SENT or not (row.attempts or _SENT in row.phases):
+        return NOTHING
+    unknown = row.outcome == "ok" and not row.usage_source and row.operation in GENERATION
+    if unknown and worst is not None:
+        return in_full(worst)
+    tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
+    cost = row.cost_nanos
+    if cost is None:
+        cost = at_ceiling(tokens, ceiling) if ceiling is not None else 0
+    return Actual(1, tokens, cost)
 
 
 def in_full(worst: Worst | None) -> Actual:

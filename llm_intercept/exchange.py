@@ -12,6 +12,7 @@ from llm_intercept.store.rows import AttemptRow
 if TYPE_CHECKING:
     from llm_intercept.admit import Held
     from llm_intercept.course import Course, Timeouts
+    from llm_intercept.policy.allow import Allowance
     from llm_intercept.policy.failures import Decision
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
@@ -31,6 +32,9 @@ class Principal:
     token_id: str = ""
     capture: str | None = None  # the project's own capture mode
     own_key: bool = False  # the client's own credential stays in place
+    allow: "Allowance | None" = field(default=None, repr=False)  # None: everything is
+    max_requests: int | None = None  # of the token, in total
+    hangup: str = "cut"  # what happens when a client of this project goes away: cut | drain
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Phases:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Exchange:
     """Everything known of one call with a provider."""
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from llm_intercept import assembly, bundle, ca, config, counting, environment, presence, prices, resources
 from llm_intercept.access import Access
@@ -80,7 +81,7 @@ class Gateway:
         self.overrides: Mapping[str, object] = {}
         self._ids = RowIds()
         self._chance = random.Random()  # ids are told apart by it, they guard nothing
-        self._live: dict[int, Exchange] = {}
+        self._live: WeakValueDictionary[int, Exchange] = WeakValueDictionary()
         self._listen: tuple[str, int] = ("", 0)
         self.clock = time.perf_counter
 

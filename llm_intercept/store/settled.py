@@ -9,7 +9,7 @@ from llm_intercept.store.migrate import connect
 from llm_intercept.store.rows import RequestRow
 
 _COLUMNS = (
-    *("id", "request_id", "operation", "outcome", "attempts", "usage_source"),
+    *("id", "request_id", "operation", "outcome", "attempts", "phases", "usage_source"),
     *("input_tokens", "output_tokens", "cost_nanos"),
 )
 _AT_ONCE = 500

@@ -302,6 +302,110 @@ def test_kill_9_leaves_nothing_reserved(server: Upstream, tmp_path: Path) -> Non
         assert [chat(mortal)[0] for _ in range(2)] == [200, 429]
 
 
+def test_a_second_try_is_the_same_call(server: Upstream, proxy: Proxied) -> None:
+    requests, tokens = limit(proxy, "requests", 1), limit(proxy, "tokens", 300)
+
+    async def script(request: Request, answer: Answer) -> None:
+        await request.read()
+        if len(server.requests) == 1:
+            await answer.whole(503, b'{"error":{"message":"not now","type":"server_error"}}')
+        else:
+            await answer.whole(200, wire.chat_answer())
+
+    server.script = script
+    assert chat(proxy)[0] == 200
+    assert len(server.requests) == 2
+    assert counted(proxy, requests) == (1, 0)
+    assert counted(proxy, tokens) == (18, 0)
+
+
+def test_the_reservation_moves_with_the_target(server: Upstream, proxy: Proxied) -> None:
+    """And a target whose limit is full is passed by."""
+    here = {"scope": "model", "name": "gpt-4o-mini"}
+    there = {"scope": "model", "name": "claude-sonnet-5"}
+    first, second = limit(proxy, "requests", 9, **here), limit(proxy, "requests", 1, **there)
+    proxy.cli("route", "set", "both", "--model", "gpt-4o-mini", "--to", "openai/",
+              "--to", "anthropic/claude-sonnet-5")  # fmt: skip
+
+    async def script(request: Request, answer: Answer) -> None:
+        await request.read()
+        if "/messages" in request.target:
+            await answer.whole(200, wire.message_answer())
+        else:
+            await answer.whole(500, b'{"error":{"message":"not now","type":"server_error"}}')
+
+    server.script = script
+    try:
+        assert chat(proxy)[0] == 200
+        assert counted(proxy, second) == (1, 0)
+        assert counted(proxy, first) == (0, 0)
+        assert chat(proxy)[0] == 500
+        assert counted(proxy, second) == (1, 0)
+        assert counted(proxy, first) == (1, 0)
+    finally:
+        proxy.cli("route", "remove", "both")
+
+
+def test_a_socket_is_refused_where_it_could_overspend(server: Upstream, proxy: Proxied) -> None:
+    limit(proxy, "tokens", 10**6)
+    upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+               "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    with proxy.call("/openai/v1/responses", headers=upgrade) as call:
+        assert call.status == 426
+        assert json.loads(call.read())["error"]["code"] == "limit_needs_http"
+    assert server.requests == []
+
+
+def test_two_proxies_share_a_limit(server: Upstream, tmp_path: Path) -> None:
+    with proxied(tmp_path / "home", {"openai": server.url}, config=PRICES) as one:
+        id_ = limit(one, "requests", 9)
+        two = Proxied(one.home, token=one.token)
+        two.start_proxy()
+        try:
+            with ThreadPoolExecutor(12) as threads:
+                statuses = [s for s, _ in threads.map(lambda n: chat((one, two)[n % 2]), range(40))]
+            assert sorted(statuses) == [200] * 9 + [429] * 31
+            assert len(server.requests) == 9
+            two.settled()
+            assert counted(one, id_) == (9, 0)
+        finally:
+            two.stop()
+
+
+def test_a_ceiling_for_models_without_a_price(server: Upstream, tmp_path: Path) -> None:
+    config = "[limits]\nunpriced_ceiling = 100\n"
+    with proxied(tmp_path / "home", {"openai": server.url}, config=config) as capped:
+        id_ = limit(capped, "cost", 10**9, per="day")
+        assert chat(capped, model="nobody-knows-it")[0] == 200
+        [row] = capped.settled()
+        expected = 18 * 100_000 if row["cost_nanos"] is None else row["cost_nanos"]
+        assert counted(capped, id_) == (expected, 0)
+
+
+FAULTY = Path(__file__).with_name("faulty.py")
+GATES = ("Admit.request", "Admit.request late", "Translate.request")
+OBSERVERS = ("Record.request", "Record.response", "Allowance.response late")
+
+
+def test_a_fault_of_ours_leaves_nothing_reserved(server: Upstream, tmp_path: Path) -> None:
+    """Not even one in the hook that would have told of the end."""
+    with proxied(tmp_path / "home", {"openai": server.url}, config=PRICES, entry=(str(FAULTY),)) as faulty:
+        slots, requests = limit(faulty, "concurrency", 1), limit(faulty, "requests", 4)
+        for gate in GATES:
+            with faulty.call(wire.COMPLETIONS, wire.CHAT, {"x-fault": gate}) as call:
+                assert call.status == 500
+        assert counted(faulty, requests) == (0, 0)
+        for observer in OBSERVERS:
+
+            def served(fault: str = observer) -> bool:
+                with faulty.call(wire.COMPLETIONS, wire.CHAT, {"x-fault": fault}) as call:
+                    return call.status == 200
+
+            wait_for(served, f"the slot that a fault in {observer} left taken")
+        wait_for(lambda: counted(faulty, slots) == (0, 0), "a slot is still taken")
+        assert counted(faulty, requests) == (3, 0)
+
+
 class Hook(BaseHTTPRequestHandler):
     came: list[dict[str, Any]]
 

@@ -1,0 +1,50 @@
+"""What a row comes to on limits; the rest of admission is tested live."""
+
+from decimal import Decimal
+
+import pytest
+
+from llm_intercept.admit import actual
+from llm_intercept.engine.admission import NOTHING, Actual
+from llm_intercept.policy.worst_case import Worst
+from llm_intercept.store.rows import RequestRow
+
+WORST = Worst(100, 200, 5_000)
+TOKENS = {"input_tokens": 10, "output_tokens": 4, "usage_source": "provider"}
+
+
+def row(outcome: str = "ok", attempts: int = 1, **more: object) -> RequestRow:
+    return RequestRow(1, "call", operation="chat", outcome=outcome, attempts=attempts, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (row(cost_nanos=77, **TOKENS), Actual(1, 14, 77)),
+        (row("client_gone", cost_nanos=77, **TOKENS), Actual(1, 14, 77)),
+        (row("client_error"), Actual(1)),
+        (row("timeout"), Actual(1)),
+        (row(), Actual(1, 300, 5_000)),
+        (row("refused"), NOTHING),
+        (row("refused", 0), NOTHING),
+        (row("connect_failed"), NOTHING),
+        (row("internal_error", 0), NOTHING),
+        (row("internal_error", 1), Actual(1)),
+        (row("interrupted", 0), Actual(1)),
+        (row("ok", 0), NOTHING),
+        (row("ok", 0, phases='{"received":0,"sent":812}', cost_nanos=5, **TOKENS), Actual(1, 14, 5)),
+    ],
+)
+def test_what_a_row_comes_to(given: RequestRow, expected: Actual) -> None:
+    assert actual(given, WORST, None) == expected
+
+
+def test_what_has_no_price_costs_the_ceiling() -> None:
+    assert actual(row(**TOKENS), WORST, Decimal(100)) == Actual(1, 14, 1_400_000)
+    assert actual(row(**TOKENS), WORST, None) == Actual(1, 14, 0)
+
+
+def test_embeddings_without_usage_count_as_one_request() -> None:
+    given = row()
+    given.operation = "embeddings"
+    assert actual(given, WORST, None) == Actual(1)
