@@ -120,7 +120,7 @@ class Stream(Paced):
         ending = (self.state_consume_response_body, self.state_stream_response_body)
         stopped = self.flow.metadata.get("ended_by") == "interrupted"
         why = "llm-intercept was stopped" if stopped else "the provider was silent for too long"
-        if self.server_state in (*waiting, *ending):
+        if self.server_state in (*waiting, *ending) or (stopped and self.is_slow()):
             yield from self._cancel(why)
         elif not stopped or self.server_state != self.state_between_tries:
             return
