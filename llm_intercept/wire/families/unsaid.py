@@ -70,6 +70,8 @@ def _of_message(message: Message, dialect: str, lacking: Collection[str]) -> Ite
 
 
 def _of_part(part: Part, dialect: str, lacking: Collection[str]) -> Iterator[str]:
+    if type(part) is Text and not (part.citations or part.extras or part.cache):
+        return  # what nearly all parts are
     match part:
         case Text(citations=citations) if citations and CITATIONS in lacking:
             yield "citations"
