@@ -167,7 +167,8 @@ def test_hidden_usage(old: Upstream, proxy: Proxied, connect: Callable[[str], Cl
 def test_refusals_and_failures(old: Upstream, proxy: Proxied, connect: Callable[[str], Client]) -> None:
     since = proxy.last_id()
     with connect("api.openai.com") as client:
-        wrong = client.post(PATH, encoded(wire.CHAT), {"authorization": f"Bearer {proxy.token[:-1]}x"})
+        other = proxy.token[:-1] + ("y" if proxy.token.endswith("x") else "x")
+        wrong = client.post(PATH, encoded(wire.CHAT), {"authorization": f"Bearer {other}"})
         client.until(lambda: wrong.ended)
     with connect("api.mistral.ai") as client:
         unreachable = client.post(PATH, encoded(wire.CHAT), bearer(proxy))
