@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.admission import NOTHING, Actual, Admission, Reservation
@@ -10,7 +11,7 @@ from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy import limit_texts
 from llm_intercept.policy.limit_texts import Standing
-from llm_intercept.policy.limits import Applied, LimitBook, Parties, StoredLimit
+from llm_intercept.policy.limits import Applied, Limit, LimitBook, Parties, StoredLimit
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.policy.worst_case import FREE, Worst, assess, at_ceiling, is_metered
 from llm_intercept.providers.base import GENERATION
@@ -77,6 +78,11 @@ class Admit:
             return None
         return self._take(exchange, applied, worst, patience)
 
+    @staticmethod
+    def is_counted(exchange: Exchange) -> bool:
+        """Whether its token is only good for so many calls."""
+        return exchange.principal is not None and exchange.principal.max_requests is not None
+
     def ended(self, exchange: Exchange, row: RequestRow | None) -> None:
         """The call is over; without a row it is settled when there is one."""
         held = exchange.held
@@ -111,7 +117,9 @@ class Admit:
             self._admission.book = LimitBook(self._known)
         if not is_metered(exchange.operation, exchange.method, websocket=exchange.websocket):
             return []
-        return self._admission.book.applicable(parties(exchange))
+        applied = self._admission.book.applicable(parties(exchange))
+        quota = quota_of(exchange.principal or _NOBODY)
+        return [*applied, quota] if quota is not None else applied
 
     def _take(
         self, exchange: Exchange, applied: list[Applied], worst: Worst | None, patience: float
@@ -194,6 +202,19 @@ def actual(row: RequestRow, worst: Worst | None, ceiling: Decimal | None) -> Act
     if cost is None:
         cost = at_ceiling(tokens, ceiling) if ceiling is not None else 0
     return Actual(1, tokens, cost)
+
+
+def quota_of(who: Principal) -> Applied | None:
+    """The number of calls that a token is good for, as the limit that it is."""
+    if who.max_requests is None or not who.token_id:
+        return None
+    return _quota(who.token_id, f"{who.project}/{who.token}", who.max_requests)
+
+
+@lru_cache(maxsize=4096)
+def _quota(token_id: str, name: str, amount: int) -> Applied:
+    limit = Limit(scope="token", name=name, measure="requests", amount=amount, thresholds=())
+    return Applied(StoredLimit(token_id, limit), "")
 
 
 def in_full(worst: Worst | None) -> Actual:

@@ -293,7 +293,7 @@ class Gateway:
 
     def admit(self, exchange: Exchange) -> Refusal | Awaitable[Refusal | None] | None:
         """Whether limits have room for it; something to wait for while another process has the counters."""
-        if not self._control.limiting or not exchange.recorded:
+        if not (self._control.limiting or self._admit.is_counted(exchange)) or not exchange.recorded:
             return None
         try:
             return self._admit.reserve(exchange, PATIENCE_S)
@@ -302,8 +302,10 @@ class Gateway:
 
     def _admits(self, exchange: Exchange) -> bool:
         """The same for a further try, which takes the place of the one before."""
+        if exchange.held is None and not self._control.limiting:
+            return True
         try:
-            return not self._control.limiting or self._admit.reserve(exchange, PATIENCE_S) is None
+            return self._admit.reserve(exchange, PATIENCE_S) is None
         except Busy:
             return False
 

@@ -45,7 +45,12 @@ class Recovery:
         self._admission.sweep(self._figures, wait=False, first=self._read_back)
         if time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + PRUNE_EVERY_S
-            self._admission.prune(lambda: {record.id for record in self._control.limits.list()})
+            self._admission.prune(self._known)
+
+    def _known(self) -> set[str]:
+        """Whose counters are kept: limits, and tokens that are good for so many calls."""
+        control = self._control
+        return {known.id for known in (*control.limits.list(), *control.tokens.list())}
 
     def _read_back(self) -> None:
         """While nobody else sweeps: a dead process's calls are not settled without its journal."""

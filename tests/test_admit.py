@@ -4,8 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from llm_intercept.admit import actual
+from llm_intercept.admit import actual, quota_of
 from llm_intercept.engine.admission import NOTHING, Actual
+from llm_intercept.exchange import Principal
+from llm_intercept.policy.limit_texts import sentence
 from llm_intercept.policy.worst_case import Worst
 from llm_intercept.store.rows import RequestRow
 
@@ -48,3 +50,11 @@ def test_embeddings_without_usage_count_as_one_request() -> None:
     given = row()
     given.operation = "embeddings"
     assert actual(given, WORST, None) == Actual(1)
+
+
+def test_a_token_for_so_many_calls_is_a_limit() -> None:
+    quota = quota_of(Principal("demo", "laptop", token_id="tok_1", max_requests=10))
+    assert quota is not None
+    assert (sentence(quota.limit), quota.key) == ("token demo/laptop may make 10 requests in total", "tok_1:")
+    assert quota_of(Principal("demo", "laptop", token_id="tok_1")) is None
+    assert quota_of(Principal("demo", "own:1234", max_requests=10)) is None
