@@ -114,6 +114,9 @@ class BreakerSettings(Section):
         30.0, description="seconds until one call is let through as a trial; doubles if it fails", gt=0
     )
     longest: float = Field(600.0, description="what that doubles to at most", gt=0)
+    alone: Literal["try", "refuse"] = Field(
+        "try", description="what becomes of a call whose only target is open: tried all the same, or 503"
+    )
     probe: float = Field(
         0.0, description="seconds between cheap probes (a list of models) of open targets; 0: none", ge=0
     )
