@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from llm_intercept.access import Door
 from llm_intercept.course import overdue
 from llm_intercept.errors import Reply
-from llm_intercept.exchange import Exchange
+from llm_intercept.exchange import Exchange, Target
 from llm_intercept.gateway import Gateway
 from llm_intercept.wire.websocket import FrameMeter
 
@@ -80,13 +80,18 @@ class Exchanges:
         ]
         return [one for one in found if one[2]]
 
-    def connecting(self, client: connection.Client) -> list[Exchange]:
-        """This client's calls that wait for a connection to their provider."""
+    def connecting(self, client: connection.Client, server: connection.Server) -> list[Exchange]:
+        """This client's calls that wait for this connection to their provider."""
         return [
             e
             for flow, e in self._by_flow.items()
             if flow.client_conn is client and e.tries and not e.finished and "connected" not in flow.metadata
+            if flow.server_conn.via is not None or _is_at(e.target, server)
         ]
+
+
+def _is_at(target: Target | None, server: connection.Server) -> bool:
+    return target is not None and (target.host, target.port) == server.address
 
 
 def _heard(flow: http.HTTPFlow, exchange: Exchange) -> float:

@@ -92,13 +92,14 @@ class Lifecycle:
                 await upstream.expire(ctx.master.addons.get("proxyserver"), flow)
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        limit = self._connect_limit(data.client)
+        limit = self._connect_limit(data.client, data.server)
         if limit:
             timer = asyncio.get_running_loop().call_later(limit, self._give_up, data.client, data.server)
             self._timers[data.server] = timer
 
-    def _connect_limit(self, client: connection.Client) -> float:
-        own = [e.timeouts.connect for e in self.exchanges.connecting(client) if e.timeouts is not None]
+    def _connect_limit(self, client: connection.Client, server: connection.Server) -> float:
+        waiting = self.exchanges.connecting(client, server)
+        own = [e.timeouts.connect for e in waiting if e.timeouts is not None]
         return max(own, default=self.exchanges.gateway.timeouts.connect)
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -108,7 +109,7 @@ class Lifecycle:
     server_connect_error = server_connected
 
     def _give_up(self, client: connection.Client, server: connection.Server) -> None:
-        for exchange in self.exchanges.connecting(client):
+        for exchange in self.exchanges.connecting(client, server):
             exchange.timed_out = True
         self._cut(client, server)
 

@@ -110,8 +110,8 @@ def _upstream_failed(exchange: Exchange, connected: bool) -> Refusal:
 
 
 def settle_try(flow: http.HTTPFlow, exchange: Exchange) -> None:
-    """What is known of the last try once it is over."""
-    if not exchange.tries:
+    """What is known of the last try once it is over; one that has failed before keeps what it said then."""
+    if not exchange.tries or exchange.tries[-1].outcome:
         return
     attempt, phases, server = exchange.tries[-1], exchange.phases, flow.server_conn
     attempt.status = exchange.status if exchange.refusal is None else None

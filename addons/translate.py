@@ -51,13 +51,14 @@ class Translate:
         flow.request.data.method = exchange.method.encode()
         flow.request.data.content = exchange.request_body
         flow.request.data.headers = to_headers(exchange.course.head)
+        flow.request.data.authority = exchange.course.authority
         self._send(flow, exchange, exchange.request_body)
 
     def _send(self, flow: http.HTTPFlow, exchange: Exchange, body: bytes | None) -> None:
         request = flow.request
         head = fields(request.headers)
         if exchange.course is not None and not exchange.websocket:
-            exchange.course.head = [*head]
+            exchange.course.head, exchange.course.authority = [*head], request.data.authority
             flow.metadata["may_retry"] = "yes"
         outgoing = Outgoing(
             exchange.method, request.scheme, request.host, request.port, exchange.path, head, body

@@ -56,25 +56,13 @@ from mitmproxy.version import VERSION
 
 from addons.pacing import Paced
 
-_ANSWERS = (
-    ResponseHeaders,
-    ResponseData,
-    ResponseTrailers,
-    ResponseEndOfMessage,
-    ResponseProtocolError,
-)
+_ANSWERS = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
 SUPPORTED = "12.2.3 or a later 12.x"
 _NEEDED = (
     *("check_invalid", "handle_protocol_error", "make_server_connection", "send_response"),
     *("start_request_stream", "start_response_stream", "state_consume_request_body"),
-    *(
-        "state_consume_response_body",
-        "state_done",
-        "state_errored",
-        "state_stream_request_body",
-        "state_stream_response_body",
-    ),
-    "state_wait_for_response_headers",
+    *("state_consume_response_body", "state_done", "state_errored", "state_stream_request_body"),
+    *("state_stream_response_body", "state_wait_for_response_headers"),
 )
 
 
@@ -97,6 +85,7 @@ class Stream(Paced):
     _held: list[events.Event]
     _pause: commands.RequestWakeup | None = None  # before the next try
     _hold: commands.RequestWakeup | None = None
+    expiry: commands.RequestWakeup | None = None  # asked for from outside
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         # Not a generator of its own: this is called for every chunk.
@@ -107,11 +96,11 @@ class Stream(Paced):
             if self.server_state == self.state_between_tries:
                 yield from self._send_again()
         elif event.command is self._hold:
-            if self.server_state == self.state_hold_back:
+            if self.server_state == self.state_hold_back and self.client_state != self.state_errored:
                 yield from self._release()
         elif event.command is self.pace:
             yield from self.next_due()
-        else:
+        elif event.command is self.expiry:  # and not one of a try that is over
             yield from self._expire()
 
     def _expire(self) -> layer.CommandGenerator[None]:
@@ -122,7 +111,7 @@ class Stream(Paced):
         why = "llm-intercept was stopped" if stopped else "the provider was silent for too long"
         if self.server_state in (*waiting, *ending) or (stopped and self.is_slow()):
             yield from self._cancel(why)
-        elif not stopped or self.server_state != self.state_between_tries:
+        elif self.server_state != self.state_between_tries:
             return
         yield from self.handle_protocol_error(
             ResponseProtocolError(self.stream_id, why, ErrorCode.GENERIC_SERVER_ERROR)
@@ -159,9 +148,12 @@ class Stream(Paced):
     def state_wait_for_response_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().state_wait_for_response_headers(event)
         if "answered" in self.flow.metadata and self.server_state == self.state_consume_response_body:
-            yield from self._cancel("the answer was refused")
-            yield from self.send_response()
-            self.server_state = self.state_left
+            yield from self._answer_instead()
+
+    def _answer_instead(self) -> layer.CommandGenerator[None]:
+        yield from self._cancel("the answer was refused")
+        yield from super().send_response()
+        self.server_state = self.state_left
 
     def state_left(self, event: events.Event) -> layer.CommandGenerator[None]:
         """What had come already of an answer that is not wanted."""
@@ -195,6 +187,9 @@ class Stream(Paced):
 
     def _release(self) -> layer.CommandGenerator[None]:
         held, self._held = self._held, []
+        if "answered" in self.flow.metadata:
+            yield from self._answer_instead()
+            return
         yield from super().start_response_stream()
         for event in held:
             yield from self.server_state(event)
@@ -231,6 +226,8 @@ class Stream(Paced):
         yield from ()
 
     def _send_again(self) -> layer.CommandGenerator[None]:
+        if has_hung_up(self.flow):
+            return
         yield TryAgainHook(self.flow)
         self.server_state = self.state_wait_for_response_headers
         if self.flow.response is not None:
@@ -269,8 +266,9 @@ class Stream(Paced):
         client = handler.context.layers[-1] if handler is not None else None
         if isinstance(client, Http1Client) and client.stream_id == self.stream_id:
             client.stream_id, client.state = None, client.done
-        elif isinstance(client, Http2Client) and self.stream_id in client.our_stream_id:
-            client.their_stream_id[client.our_stream_id.pop(self.stream_id)] = -1
+        elif isinstance(client, Http2Client):
+            client.stream_queue.pop(self.stream_id, None)
+            client.their_stream_id[client.our_stream_id.pop(self.stream_id, 0)] = -1
 
     def start_request_stream(self) -> layer.CommandGenerator[None]:
         if not (yield from self.make_server_connection()):
@@ -372,7 +370,7 @@ async def expire(proxyserver: Any, flow: Flow) -> None:
     handler = next((h for h in proxyserver.connections.values() if h.client is flow.client_conn), None)
     if stream is None or handler is None:
         return
-    wakeup = commands.RequestWakeup(0)
+    wakeup = stream.expiry = commands.RequestWakeup(0)
     for around, inner in pairwise(stream.context.layers):
         if isinstance(around, HttpLayer):
             around.command_sources[wakeup] = inner

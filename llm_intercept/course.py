@@ -22,6 +22,7 @@ from llm_intercept.policy.attempts import (
 if TYPE_CHECKING:
     from llm_intercept.engine.health import TargetKey
     from llm_intercept.policy.models import Resolution
+    from llm_intercept.policy.routing import Route
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
 
@@ -77,10 +78,12 @@ class Course:
     chance: Callable[[], float]
     found: "Resolution | None" = None  # what the model's name alone leads to
     conversation: str = ""
+    route: "Route | None" = None
     current: Try = field(init=False)
     alternatives: bool = field(init=False)
     tries: Generator[Try, Failure, None] | None = None
     head: list[tuple[str, str]] = field(default_factory=list)  # the client's header fields
+    authority: bytes = b""  # the client's, of HTTP/2
     target: "TargetKey | None" = None
     under_way: bool = False  # counted as busy
 

@@ -105,10 +105,15 @@ class Router:
             return self._all_unavailable(asked)
         rules = self._rules(asked)
         exchange.course = Course(
-            candidates, rules, start_of(exchange), self._chance, found=found, conversation=asked.conversation
+            candidates,
+            rules,
+            start_of(exchange),
+            self._chance,
+            found=found,
+            conversation=asked.conversation,
+            route=route,
         )
         exchange.route = route.name if route else ""
-        exchange.timeouts = self._limits(route, asked.provider)
         return None
 
     def _only(self, asked: _Asked) -> Sequence[Candidate]:
@@ -207,7 +212,8 @@ class Router:
         budget = self._usual_rules.budget if route.budget is None else route.budget
         return replace(self._usual_rules, tries=tries, budget=budget)
 
-    def _limits(self, route: Route | None, provider: str) -> Timeouts:
+    def limits(self, route: Route | None, provider: str) -> Timeouts:
+        """Of a try with this provider: the route's count first, then the provider's."""
         own = self._provider_timeouts.get(provider)
         if route is None and own is None:
             return self._timeouts
@@ -222,6 +228,7 @@ class Router:
         every = list(self._expanded(asked, self._targets(asked)))
         if asked.own or (len(every) == 1 and every[0].credential is None):
             return every
+        every.sort(key=lambda c: c.longer)
         usable = [c for c in every if c.credential is None or self._health.state(_key(c)).usable]
         if usable and any(not c.longer for c in usable):
             return usable

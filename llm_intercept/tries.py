@@ -94,6 +94,7 @@ class Tries:
         self._health.ended(course.target)
         ours = exchange.refusal is not None and exchange.ended_by != "upstream"
         ours |= "stream_cut" in exchange.failure  # on purpose: its provider has nothing to do with it
+        ours |= not exchange.phases.sent  # it ended before this try had begun
         if ours or exchange.ended_by in ("client", "interrupted") or exchange.status is None:
             self._health.abandoned(course.target)
         elif exchange.ended_by == "upstream":
@@ -106,17 +107,27 @@ class Tries:
             self._health.succeeded(course.target, exchange.response_headers, _ttft_ms(exchange))
 
     def _is_ready(self, exchange: Exchange, course: Course, following: Try) -> bool:
-        return (
-            self._plan(exchange, course, following) is None
-            and self._dispatch.resolve(exchange, exchange.request_headers) is None
-            and self._admits(exchange)
-        )
+        if self._plan(exchange, course, following) is not None:
+            return False
+        resolved = self._dispatch.resolve(exchange, exchange.request_headers) is None
+        if resolved and self._admits(exchange):
+            return True
+        self._give_back(course)
+        return False
+
+    def _give_back(self, course: Course) -> None:
+        """A target that was taken, and is not tried after all."""
+        if course.under_way and course.target is not None:
+            course.under_way = False
+            self._health.ended(course.target)
+            self._health.abandoned(course.target)
 
     def _plan(self, exchange: Exchange, course: Course, now: Try) -> Refusal | None:
         body = self._dispatch.plain(exchange, exchange.request_body)
         changed = _changed(exchange, now, body)
         if changed is not None:
             body = exchange.resent = changed
+        exchange.timeouts = self._router.limits(course.route, now.candidate.provider)
         refusal = self._planner.plan(exchange, body)
         return refusal if refusal is not None else self._take(course, now)
 
@@ -154,7 +165,17 @@ class Tries:
         dialect = exchange.answer_dialect
         wait = cooling.retry_after(exchange.response_headers, self._now(), plain)
         kind_of, message = dialects.get(dialect).read_error(status, plain)
-        return Failure(_kind(dialect, status, plain), status, wait, self._clean(exchange, message or kind_of))
+        kind = _kind(dialect, status, plain)
+        if kind == "signature" and not self._has_thinking(exchange):
+            kind = "status"
+        return Failure(kind, status, wait, self._clean(exchange, message or kind_of))
+
+    @staticmethod
+    def _has_thinking(exchange: Exchange) -> bool:
+        """Whether there is anything that a further try could leave out."""
+        coded = exchange.course.start.request_encoding if exchange.course is not None else ""
+        body = encoding.inflate(exchange.request_body, coded) or b""
+        return unthink.without_thinking(exchange.dialect, body) is not None
 
     @staticmethod
     def note(exchange: Exchange, failure: Failure) -> None:
