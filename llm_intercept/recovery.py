@@ -49,8 +49,8 @@ class Recovery:
 
     def _known(self) -> set[str]:
         """Whose counters are kept: limits, and tokens that are good for so many calls."""
-        control = self._control
-        return {known.id for known in (*control.limits.list(), *control.tokens.list())}
+        limits = {record.id for record in self._control.limits.list()}
+        return limits | {token.id for token in self._control.tokens.list()}
 
     def _read_back(self) -> None:
         """While nobody else sweeps: a dead process's calls are not settled without its journal."""
