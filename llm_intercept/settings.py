@@ -11,6 +11,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from llm_intercept.errors import ConfigError
+from llm_intercept.policy.tokens import Lifetimes, parse_duration
+
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -276,6 +279,38 @@ class WebhookSettings(Section):
     )
 
 
+class TokensSettings(Section):
+    """How long project tokens work, such as `30d` or `12h`."""
+
+    default_lifetime: str = Field("", description="of tokens made without --expires; empty: until revoked")
+    max_lifetime: str = Field(
+        "", description="no token is made for longer, nor without an end; empty: any length"
+    )
+
+    @field_validator("default_lifetime", "max_lifetime")
+    @classmethod
+    def _check_duration(cls, text: str) -> str:
+        try:
+            if text:
+                parse_duration(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        found = self.lifetimes()
+        if found.default and found.longest and found.default > found.longest:
+            raise ValueError("default_lifetime is longer than max_lifetime")
+        return self
+
+    def lifetimes(self) -> Lifetimes:
+        default, longest = (
+            parse_duration(text) if text else None for text in (self.default_lifetime, self.max_lifetime)
+        )
+        return Lifetimes(default, longest)
+
+
 class CorsSettings(Section):
     """Web pages that may call this proxy's base URLs."""
 
@@ -323,6 +358,7 @@ class Settings(Section):
     drain: float = Field(
         30.0, description="seconds that calls under way may take to finish when the proxy is stopped", ge=0
     )
+    tokens: TokensSettings = Field(default_factory=TokensSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     lint: LintSettings = Field(default_factory=LintSettings)
     cors: CorsSettings = Field(default_factory=CorsSettings)

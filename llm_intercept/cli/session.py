@@ -44,7 +44,8 @@ class Session:
     @cached_property
     def control(self) -> Control:
         self.home.ensure()
-        return Control(self.home.control_db, Vault.load(self.home.secret_key, self.environ))
+        vault = Vault.load(self.home.secret_key, self.environ)
+        return Control(self.home.control_db, vault, lifetimes=self.settings.tokens.lifetimes())
 
     @cached_property
     def usage(self) -> sqlite3.Connection:

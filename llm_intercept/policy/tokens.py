@@ -22,7 +22,6 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BODY, _CHECK = 43, 6
 _AWS_KEY_ID = re.compile(r"LLIA[A-Z2-7]{16}")
-_LENGTH = len(PREFIX) + _BODY + _CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,13 @@ class Expired:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspended:
+    """Out of use until somebody resumes it."""
+
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
 class Inactive:
     """The token is fine, its project is switched off."""
 
@@ -73,7 +79,14 @@ class Inactive:
     principal: Principal
 
 
-type TokenState = Valid | Unknown | Mistyped | Revoked | Expired | Inactive
+@dataclass(frozen=True, slots=True)
+class UserInactive:
+    """The token is fine, the user that it belongs to is switched off."""
+
+    principal: Principal
+
+
+type TokenState = Valid | Unknown | Mistyped | Revoked | Expired | Suspended | Inactive | UserInactive
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,33 @@ class IssuedToken:
     revoked: bool
     expires: float | None
     secret: bytes | None = None  # aws only, encrypted
+    suspended: bool = False
+    user_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long tokens work: what they get that ask for nothing, and what they may ask for at most."""
+
+    default: timedelta | None = None
+    longest: timedelta | None = None
+
+    def of(self, asked: timedelta | None) -> timedelta | None:
+        """None: until revoked. ConfigError if it is too long."""
+        if asked is None:
+            return self.default or self.longest
+        longest = self.longest or _FOREVER
+        if asked > longest:
+            raise ConfigError(
+                f"a token may work for {duration_text(longest)} at most"
+                + (" (tokens.max_lifetime)" if self.longest else "")
+                + f", not for {duration_text(asked)}"
+            )
+        return asked
+
+    def within(self, wanted: timedelta) -> timedelta:
+        """As long as wanted, or as long as can be."""
+        return min(wanted, self.longest or wanted)
 
 
 def judge(issued: IssuedToken, now: float) -> TokenState:
@@ -93,14 +133,18 @@ def judge(issued: IssuedToken, now: float) -> TokenState:
         return Revoked(issued.principal)
     if issued.expires is not None and issued.expires <= now:
         return Expired(issued.principal)
+    if issued.suspended:
+        return Suspended(issued.principal)
     if not issued.active:
         return Inactive(issued.principal.project, issued.principal)
+    if not issued.user_active:
+        return UserInactive(issued.principal)
     return Valid(issued.principal)
 
 
-def new_token(random_bytes: bytes) -> str:
+def new_token(random_bytes: bytes, prefix: str = PREFIX) -> str:
     """A token from `TOKEN_BYTES` random bytes."""
-    text = PREFIX + _digits(int.from_bytes(random_bytes[:TOKEN_BYTES], "big"), _ALPHABET, _BODY)
+    text = prefix + _digits(int.from_bytes(random_bytes[:TOKEN_BYTES], "big"), _ALPHABET, _BODY)
     return text + _checksum(text)
 
 
@@ -120,13 +164,17 @@ def is_aws_key_id(text: str) -> bool:
     return _AWS_KEY_ID.fullmatch(text) is not None
 
 
+def is_wellformed(text: str, prefix: str = PREFIX) -> bool:
+    """Whether prefix, length and checksum are right."""
+    length = len(prefix) + _BODY + _CHECK
+    return text.startswith(prefix) and len(text) == length and _checksum(text[:-_CHECK]) == text[-_CHECK:]
+
+
 def parse(text: str) -> Parsed:
     """Whether a credential is one of our bearer tokens, as far as its text tells."""
     if not text.startswith(PREFIX):
         return NotOurs()
-    if len(text) != _LENGTH or _checksum(text[:-_CHECK]) != text[-_CHECK:]:
-        return Mistyped()
-    return Wellformed(text)
+    return Wellformed(text) if is_wellformed(text) else Mistyped()
 
 
 def hint(text: str) -> str:
@@ -151,6 +199,8 @@ def fingerprint(key: str, digest: Callable[[str], bytes]) -> str:
 
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+_FOREVER = timedelta(days=36_525)  # years have four digits
 
 
 def parse_duration(text: str) -> timedelta:
@@ -159,6 +209,13 @@ def parse_duration(text: str) -> timedelta:
     if match is None or int(match[1]) == 0:
         raise ConfigError(f"{text!r} is not a duration; write a number and a unit, such as 30d, 12h or 90m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def duration_text(duration: timedelta) -> str:
+    """The reverse of `parse_duration`, in the largest unit that fits."""
+    seconds = int(duration.total_seconds())
+    unit = next((u for u, size in _SECONDS.items() if seconds and seconds % size == 0), "s")
+    return f"{seconds // _SECONDS[unit]}{unit}"
 
 
 def _account_name(document: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import StoreError
 from llm_intercept.exchange import Principal
+from llm_intercept.policy.allow import Allowance, allowance
 from llm_intercept.policy.failures import Failures
 from llm_intercept.policy.limits import StoredLimit
 from llm_intercept.policy.routing import Route
@@ -21,10 +22,13 @@ from llm_intercept.policy.tokens import (
     Expired,
     Inactive,
     IssuedToken,
+    Lifetimes,
     Mistyped,
     Revoked,
+    Suspended,
     TokenState,
     Unknown,
+    UserInactive,
     Valid,
     fingerprint,
     judge,
@@ -41,6 +45,7 @@ from llm_intercept.store.projects import DEFAULT_PROJECT, Project, Projects
 from llm_intercept.store.routes import Routes
 from llm_intercept.store.sessions import Sessions
 from llm_intercept.store.tokens import Tokens
+from llm_intercept.store.users import Users
 from llm_intercept.vault import Vault
 
 __all__ = [
@@ -50,8 +55,10 @@ __all__ = [
     "Mistyped",
     "Revoked",
     "StoredCredential",
+    "Suspended",
     "TokenState",
     "Unknown",
+    "UserInactive",
     "Valid",
 ]
 
@@ -74,6 +81,7 @@ class Control:
         *,
         clock: Callable[[], float] = time.time,
         entropy: Callable[[int], bytes] = os.urandom,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         self._path = path
         self._vault = vault
@@ -86,13 +94,15 @@ class Control:
         self._opened: dict[tuple[str, str], StoredCredential] = {}
         self._keys: dict[str, tuple[StoredCredential, ...]] = {}
         self._projects: dict[str, Project] = {}
+        self._allowances: dict[str, Allowance | None] = {}
         self.listening: Mapping[str, Listener] = {}
         self.failing: Mapping[tuple[str, str], Failures] = {}
         self.limiting: tuple[StoredLimit, ...] = ()
         try:
             self._check_key()
+            self.users = Users(self._database)
             self.projects = Projects(self._database)
-            self.tokens = Tokens(self._database, self.projects)
+            self.tokens = Tokens(self._database, self.projects, lifetimes)
             self.credentials = Credentials(self._database)
             self.sessions = Sessions(self._database)
             self.listeners = Listeners(self._database)
@@ -180,7 +190,14 @@ class Control:
 
     def _without_token(self, name: str, token: str, *, own_key: bool = False) -> Principal:
         project = self._projects.get(name) or self._projects[DEFAULT_PROJECT]
-        return Principal(project.name, token, capture=project.capture, own_key=own_key)
+        return Principal(
+            project.name,
+            token,
+            capture=project.capture,
+            own_key=own_key,
+            allow=self._allowances[project.name],
+            hangup=project.hangup,
+        )
 
     def _load(self) -> None:
         self._connection.execute("BEGIN")
@@ -189,6 +206,10 @@ class Control:
             self._aws = self.tokens.issued("aws")
             self._sealed = self.credentials.sealed()
             self._projects = {project.name: project for project in self.projects.list()}
+            self._allowances = {
+                name: allowance((f"project {name}", project.policy.text()))
+                for name, project in self._projects.items()
+            }
             self.listening = {listener.name: listener for listener in self.listeners.list()}
             self._opened, self._keys = {}, {}
             self.routing = self.routes.active()

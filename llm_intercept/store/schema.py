@@ -4,6 +4,8 @@ A migration is (name, SQL script); applied names are kept in the table `migratio
 file (`store/migrate.py`). Never edit one that has been released: append.
 """
 
+from llm_intercept.store.schema_principals import PRINCIPALS
+
 USAGE: tuple[tuple[str, str], ...] = (
     (
         "m001_initial",
@@ -264,32 +266,7 @@ CONTROL: tuple[tuple[str, str], ...] = (
         );
         """,
     ),
-    (
-        "m007_principals",
-        """
-        CREATE TABLE users (
-            id TEXT PRIMARY KEY,                 -- 'usr_...'
-            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
-            email TEXT UNIQUE COLLATE NOCASE,
-            role TEXT NOT NULL,                  -- admin | member | viewer
-            active INTEGER NOT NULL DEFAULT 1,
-            created_at TEXT NOT NULL
-        );
-        CREATE TABLE members (
-            project_id TEXT NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
-            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
-            PRIMARY KEY (project_id, user_id)
-        ) WITHOUT ROWID;
-        ALTER TABLE projects ADD COLUMN owner_id TEXT REFERENCES users(id);
-        ALTER TABLE projects ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';  -- JSON of policy/allow.py
-        ALTER TABLE projects ADD COLUMN hangup TEXT NOT NULL DEFAULT 'cut';  -- cut | drain
-        ALTER TABLE tokens ADD COLUMN user_id TEXT REFERENCES users(id);
-        ALTER TABLE tokens ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';    -- JSON of policy/allow.py
-        ALTER TABLE tokens ADD COLUMN max_requests INTEGER;
-        ALTER TABLE tokens ADD COLUMN suspended_at TEXT;
-        ALTER TABLE tokens ADD COLUMN replaced_by TEXT;                      -- refreshed: id of its successor
-        """,
-    ),
+    ("m007_principals", PRINCIPALS),
     (
         "m008_audit",
         """

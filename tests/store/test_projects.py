@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
+from llm_intercept.policy.allow import Policy
 from llm_intercept.store.control import Control
 from tests.store.conftest import Clock
 
@@ -58,3 +59,31 @@ def test_errors(
 ) -> None:
     with pytest.raises(error, match=message):
         act(control.projects)
+
+
+def test_owner_and_members(control: Control) -> None:
+    for name in ("ada", "bob", "cleo"):
+        control.users.create(name, email=f"{name}@example.com")
+    made = control.projects.create("demo", owner="ada@example.com", members=["cleo", "bob"])
+    assert (made.owner, made.members) == ("ada", ("bob", "cleo"))
+    changed = control.projects.change("demo", owner="bob", add=["ada", "bob"], remove=["cleo"])
+    assert (changed.owner, changed.members) == ("bob", ("ada", "bob"))
+    assert control.projects.change("demo", owner="").owner == ""
+    ada = control.users.get("ada")
+    assert [project.name for project in control.projects.of_user(ada.id)] == ["demo"]
+    assert control.projects.of_user(control.users.get("cleo").id) == []
+    with pytest.raises(NotFound, match="no user 'nobody'"):
+        control.projects.change("demo", owner="nobody")
+    with pytest.raises(NotFound, match="no user 'nobody'"):
+        control.projects.create("other", members=["nobody"])
+    assert [project.name for project in control.projects.list()] == ["default", "demo"]
+
+
+def test_policy_and_hangup(control: Control) -> None:
+    policy = Policy(models=("gpt-4o-*",))
+    made = control.projects.create("demo", policy=policy, hangup="drain")
+    assert (made.policy, made.hangup) == (policy, "drain")
+    changed = control.projects.change("demo", policy=Policy(), hangup="cut")
+    assert (changed.policy, changed.hangup) == (Policy(), "cut")
+    with pytest.raises(ConfigError, match="cut or drain"):
+        control.projects.change("demo", hangup="wait")  # type: ignore[arg-type]
