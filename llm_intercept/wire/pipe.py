@@ -131,7 +131,10 @@ class TranslatingPipe:
         if chunk:
             self.last_byte = now = self._clock()
             self.first_byte = self.first_byte or now
-            self._watch(chunk, now)
+            try:
+                self._tap.feed(chunk, now)
+            except Exception as error:
+                self.fault = f"{type(error).__name__}: {error}"
         try:
             out = self._relay.feed(chunk) if chunk else self._last()
         except Exception as error:
@@ -148,12 +151,6 @@ class TranslatingPipe:
         except Exception as error:
             self.fault = f"{type(error).__name__}: {error}"
             return []
-
-    def _watch(self, chunk: bytes, now: float) -> None:
-        try:
-            self._tap.feed(chunk, now)
-        except Exception as error:
-            self.fault = f"{type(error).__name__}: {error}"
 
     def _last(self) -> list[bytes]:
         out = self._relay.close()

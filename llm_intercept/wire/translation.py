@@ -125,12 +125,12 @@ class _Source:
         self._codec = codec
         self._decoder = codec.decoder()
         self._content_type = content_type
-        self._inflate = Decoder(content_encoding)
+        self._inflate = Decoder(content_encoding) if content_encoding else None
         self._framing: Framing | None = None
         self._is_whole = self._answered = False  # a whole document
 
     def feed(self, chunk: bytes) -> Iterable[Event]:
-        if not self._inflate.idle:
+        if self._inflate is not None:
             chunk = self._inflate.feed(chunk)
         if self._framing is None:
             self._framing = choose(self._content_type, chunk)
@@ -211,7 +211,10 @@ class Relay:
         self._broken = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        return [] if self._broken else _some(self._sink.feed(self._source.feed(chunk)))
+        if self._broken:
+            return []
+        written = self._sink.feed(self._source.feed(chunk))
+        return [written] if written else []
 
     def close(self) -> list[bytes]:
         """The rest, and the end that the client's dialect asks for."""

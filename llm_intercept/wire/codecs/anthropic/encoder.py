@@ -37,6 +37,7 @@ from llm_intercept.wire.usage import Usage
 
 IN_DELTA = ("container", "stop_details")
 NOT_BESIDE = frozenset({*IN_DELTA, "type", "delta", "usage", REASON})
+_DELTA = "content_block_delta"
 STREAMED = ("server_tool_use", "mcp_tool_use")
 
 
@@ -168,7 +169,7 @@ class Encoder:
             slot.signature += delta.signature
             slot.origin = delta.origin or slot.origin
         part = slot.part
-        if isinstance(part, Text | RefusalText):
+        if isinstance(part, (Text, RefusalText)):
             return self._words(slot, delta)
         if not delta.text:
             return []
@@ -195,7 +196,7 @@ class Encoder:
     def _piece(self, slot: Slot, kind: str, name: str, value: object) -> list[Frame]:
         frames = [] if slot.opened else self._open(slot)
         delta = {"type": kind, name: value}
-        frames.append(_frame("content_block_delta", index=self._index, delta=delta))
+        frames.append((_DELTA, dumped({"type": _DELTA, "index": self._index, "delta": delta})))
         return frames
 
     def _open(self, slot: Slot) -> list[Frame]:

@@ -136,7 +136,15 @@ class ChatDecoder:
             content = delta.get("content")
             if len(delta) > 1 or content is None:
                 self._beside(delta)
-            if content:
+            if (
+                type(content) is str
+                and content
+                and self._what is Text
+                and self._leak is None
+                and not logprobs
+            ):
+                self._out.append(PartDelta(self._open, content))  # what nearly every chunk is
+            elif content:
                 self._content(content, logprobs)
             elif logprobs and self._open >= 0:
                 self._out.append(PartDelta(self._open, logprobs=logprobs))
