@@ -5,6 +5,7 @@
       NotFound                     a named thing (project, token, credential, provider) does not exist
       Conflict                     it exists already, or is in a state that forbids the change
       StoreError                   a database cannot be opened, migrated or written
+      Forbidden                    whoever asks has no right to it
 
 A `Refusal` is a value, not an exception: gates return it, dialects give it the shape of a
 provider's own error (`wire/dialects/*.refusal`), and the row records its `code`.
@@ -32,6 +33,10 @@ class Conflict(InterceptError):
 
 class StoreError(InterceptError):
     """A database cannot be opened, migrated or written."""
+
+
+class Forbidden(InterceptError):
+    """Whoever asks has no right to it."""
 
 
 type RefusalKind = Literal[

@@ -34,6 +34,7 @@ from llm_intercept.policy.tokens import (
     judge,
     parse,
 )
+from llm_intercept.store.audit import Audit
 from llm_intercept.store.breakers import BreakerResets, ResetKey
 from llm_intercept.store.credentials import Credentials, SealedCredential, StoredCredential
 from llm_intercept.store.database import Database
@@ -107,6 +108,7 @@ class Control:
             self.sessions = Sessions(self._database)
             self.listeners = Listeners(self._database)
             self.failures = FailureSettings(self._database)
+            self.audit = Audit(self._database)
             self.routes = Routes(self._database)
             self.breakers = BreakerResets(self._database)
             self.limits = Limits(self._database)
@@ -117,6 +119,11 @@ class Control:
         except BaseException:
             self._connection.close()
             raise
+
+    @property
+    def database(self) -> Database:
+        """For transactions over several tables."""
+        return self._database
 
     def close(self) -> None:
         self._connection.close()

@@ -30,23 +30,70 @@ class Database:
     entropy: Callable[[int], bytes] = os.urandom
     version: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _depth: int = 0
+    _committed: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction; what is raised inside undoes it, a locked or full database becomes a StoreError."""
+        """A transaction; what is raised inside undoes it, a locked or full database becomes a StoreError.
+
+        One inside another joins it: it is undone alone when something is raised, and kept with the outer one.
+        """
         with self._lock:
+            if self._depth:
+                yield from self._joined()
+                return
             try:
-                self.connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self.connection
-                    self.connection.execute("COMMIT")
-                except BaseException:
-                    self.connection.execute("ROLLBACK")
-                    raise
+                self._depth = 1
+                yield from self._transaction()
             except sqlite3.OperationalError as error:
                 raise StoreError(f"control.db cannot be written: {error}") from error
             finally:
+                self._depth = 0
                 self.version += 1
+                done, self._committed = self._committed, []
+        for call in done:
+            call()
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Inside a transaction: to be called once when it is committed, and never if it is not."""
+        if call not in self._committed:
+            self._committed.append(call)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several queries that see the same state; inside a transaction, that one's."""
+        with self._lock:
+            if self._depth:
+                yield self.connection
+                return
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            finally:
+                self.connection.execute("COMMIT")
+
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            self._committed.clear()
+            raise
+
+    def _joined(self) -> Iterator[sqlite3.Connection]:
+        kept = len(self._committed)
+        self.connection.execute("SAVEPOINT inner")
+        try:
+            yield self.connection
+        except BaseException:
+            self.connection.execute("ROLLBACK TO inner")
+            del self._committed[kept:]
+            raise
+        finally:
+            self.connection.execute("RELEASE inner")
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> Rows:
         """All rows of a query, as dicts."""

@@ -4,6 +4,7 @@ A migration is (name, SQL script); applied names are kept in the table `migratio
 file (`store/migrate.py`). Never edit one that has been released: append.
 """
 
+from llm_intercept.store.schema_audit import AUDIT
 from llm_intercept.store.schema_principals import PRINCIPALS
 
 USAGE: tuple[tuple[str, str], ...] = (
@@ -267,24 +268,7 @@ CONTROL: tuple[tuple[str, str], ...] = (
         """,
     ),
     ("m007_principals", PRINCIPALS),
-    (
-        "m008_audit",
-        """
-        CREATE TABLE audit (
-            id INTEGER PRIMARY KEY,              -- epoch microseconds, bumped on collision
-            actor_kind TEXT NOT NULL, actor TEXT NOT NULL, source TEXT NOT NULL,
-            action TEXT NOT NULL,                -- 'token.create'
-            object_kind TEXT NOT NULL, object_id TEXT NOT NULL, object_name TEXT NOT NULL,
-            before TEXT NOT NULL, after TEXT NOT NULL,   -- JSON without secrets, '' for nothing
-            outcome TEXT NOT NULL,               -- ok | denied | failed
-            detail TEXT NOT NULL,
-            chain BLOB NOT NULL                  -- digest of this row and of the one before
-        );
-        CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
-            SELECT RAISE(ABORT, 'the audit log is append-only');
-        END;
-        """,
-    ),
+    ("m008_audit", AUDIT),
     (
         "m009_accounts",
         """

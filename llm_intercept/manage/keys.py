@@ -1,0 +1,94 @@
+"""Keys of providers: written only. Only admins see that there are any."""
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import SecretStr
+
+from llm_intercept.manage.desk import Desk
+from llm_intercept.policy.actor import Actor
+from llm_intercept.store.audit_rows import Thing
+from llm_intercept.store.credentials import Credential
+
+
+def thing_of(credential: Credential) -> Thing:
+    return Thing("key", f"{credential.provider}/{credential.name}", credential.id)
+
+
+class Keys:
+    """The options are those of store/credentials.py; providers are checked by whoever asks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store = desk.control.credentials
+
+    def list(self, actor: Actor, provider: str | None = None) -> builtins.list[Credential]:
+        return self._store.list(provider) if self._desk.sees(actor, "keys") else []
+
+    def get(self, actor: Actor, provider: str, name: str = "default") -> Credential:
+        self._desk.see(actor, "keys")
+        return self._store.get(provider, name)
+
+    def create(self, actor: Actor, provider: str, secret: SecretStr, **options: Any) -> Credential:
+        return self._desk.change(
+            actor,
+            "key.create",
+            "keys",
+            lambda: self._store.add(provider, secret, **options),
+            thing=thing_of,
+            named=f"{provider}/{options.get('name', 'default')}",
+            after=lambda made: made,
+        )
+
+    def change(
+        self,
+        actor: Actor,
+        provider: str,
+        name: str,
+        *,
+        weight: int | None = None,
+        pool: str | None = None,
+    ) -> Credential:
+        """What is not given stays."""
+
+        def work() -> Credential:
+            if weight is not None:
+                self._store.set_weight(provider, name, weight)
+            if pool is not None:
+                self._store.set_pool(provider, name, pool)
+            return self._store.get(provider, name)
+
+        return self._change(actor, "key.change", provider, name, work)
+
+    def enable(self, actor: Actor, provider: str, name: str) -> Credential:
+        return self._change(actor, "key.enable", provider, name, lambda: self._store.enable(provider, name))
+
+    def disable(self, actor: Actor, provider: str, name: str) -> Credential:
+        return self._change(actor, "key.disable", provider, name, lambda: self._store.disable(provider, name))
+
+    def delete(self, actor: Actor, provider: str, name: str) -> Credential:
+        """For good; returns what it was."""
+        return self._desk.change(
+            actor,
+            "key.delete",
+            "keys",
+            lambda: self._store.remove(provider, name),
+            thing=thing_of,
+            named=f"{provider}/{name}",
+            before=lambda: self._store.get(provider, name),
+        )
+
+    def _change(
+        self, actor: Actor, action: str, provider: str, name: str, work: Callable[[], Credential]
+    ) -> Credential:
+        return self._desk.change(
+            actor,
+            action,
+            "keys",
+            work,
+            thing=thing_of,
+            named=f"{provider}/{name}",
+            before=lambda: self._store.get(provider, name),
+            after=lambda changed: changed,
+        )
