@@ -1,41 +1,44 @@
-"""Encryption of stored secrets and keyed digests of tokens, both from one key file.
+"""Encryption of stored secrets and keyed digests of tokens, both from the keys of `keyring.py`.
 
-`secret.key` holds one Fernet key per line: the first encrypts, all of them decrypt, and the last
-(oldest) one also gives the pepper of the digests, so that putting a new key in front keeps every
-token valid. What is stored where belongs to `store/`.
+The first key encrypts, all of them decrypt. Digests have a pepper of their own that no rotation changes,
+so that every token stays valid. What is stored where belongs to `store/`.
 """
 
-import base64
-import binascii
 import hmac
+import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
+from llm_intercept import keyring
 from llm_intercept.errors import ConfigError
+from llm_intercept.keyring import Keyring
 
 KEY_VARIABLE = "LLM_INTERCEPT_SECRET_KEY"
-_PEPPER_LABEL = b"llm-intercept token digests v1"
+
+logger = logging.getLogger("llm_intercept")
 
 
 class Vault:
-    """Encrypts, decrypts and digests. `source` names the keys' origin in error messages."""
+    """Encrypts, decrypts and digests. `source` names the keys' origin in error messages.
 
-    def __init__(self, keys: Sequence[str], source: str = "the given keys") -> None:
-        if not keys:
-            raise ConfigError(
-                f"{source} holds no key; restore it from a backup, or remove it to have a new one made"
-            )
-        raw = [_decoded(key, source) for key in keys]
+    With a `path` it notices that the file has changed: a rotation reaches processes that run.
+    """
+
+    def __init__(
+        self, keys: Sequence[str], source: str = "the given keys", *, path: Path | None = None
+    ) -> None:
         self._source = source
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
-        pepper = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PEPPER_LABEL).derive(raw[-1])
-        self._keyed = hmac.new(pepper, digestmod="sha256")
+        self._path = path
+        self._seen = _state(path)
+        self.ring = Keyring.parse(keys, source)
+        self._fernets = {key.text: Fernet(key.text) for key in self.ring.keys}
+        self._fernet = MultiFernet([*self._fernets.values()])
+        self._keyed = hmac.new(self.ring.pepper, digestmod="sha256")
 
     @classmethod
     def load(cls, path: Path, environ: Mapping[str, str] | None = None) -> "Vault":
@@ -43,27 +46,55 @@ class Vault:
         configured = (os.environ if environ is None else environ).get(KEY_VARIABLE, "")
         if configured.strip():
             return cls(configured.replace(",", " ").split(), KEY_VARIABLE)
+        return cls(keyring.read(path).split(), str(path), path=path)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the keys come from; None if they came from elsewhere."""
+        return self._path
+
+    def refresh(self) -> None:
+        """Reads the file again if it is another one by now. What cannot be used is logged and left alone."""
+        state = _state(self._path)
+        if self._path is None or state == self._seen or not state:
+            return
+        self._seen = state
         try:
-            text = path.read_text("ascii")
-        except FileNotFoundError:
-            raise ConfigError(
-                f"{path} is missing; run `llm-intercept init`, or restore it from a backup"
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from error
-        return cls(text.split(), str(path))
+            ring = Keyring.parse(keyring.read(self._path).split(), self._source)
+        except ConfigError as error:
+            logger.error("the keys in use are kept: %s", error)
+            return
+        if ring.pepper != self.ring.pepper:
+            logger.error("the keys in use are kept: %s holds those of another home", self._source)
+            return
+        self._take(ring)
 
     def encrypt(self, secret: SecretStr) -> bytes:
+        self.refresh()
         return self._fernet.encrypt(secret.get_secret_value().encode())
 
     def decrypt(self, blob: bytes) -> SecretStr:
         try:
-            return SecretStr(self._fernet.decrypt(blob).decode())
+            return SecretStr(self._open(blob).decode())
         except InvalidToken:
             raise ConfigError(
                 f"{self._source} does not fit control.db: a stored secret cannot be decrypted; "
                 "restore the key it was written with (older keys go below newer ones), or store it again"
             ) from None
+
+    def renewed(self, blob: bytes) -> bytes:
+        """The same secret, encrypted with the key in front."""
+        return self.encrypt(self.decrypt(blob))
+
+    def opener(self, blob: bytes) -> str | None:
+        """The id of the key that a stored secret is encrypted with; None if it is none of these."""
+        for key in self.ring.keys:
+            try:
+                self._fernets[key.text].decrypt(blob)
+            except InvalidToken:
+                continue
+            return key.id
+        return None
 
     def digest(self, text: str) -> bytes:
         """HMAC-SHA256: equal texts give equal digests, and without the key nothing can be tried out."""
@@ -78,34 +109,32 @@ class Vault:
             "(its last line must stay the last line), or move control.db away to start afresh"
         )
 
+    def _open(self, blob: bytes) -> bytes:
+        try:
+            return self._fernet.decrypt(blob)
+        except InvalidToken:
+            self.refresh()
+            return self._fernet.decrypt(blob)
 
-def _decoded(key: str, source: str) -> bytes:
-    try:
-        raw = base64.urlsafe_b64decode(key)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 32:
-        raise ConfigError(
-            f"{source} holds something that is not a key (32 bytes in URL-safe base64, one per line)"
-        )
-    return raw
+    def _take(self, ring: Keyring) -> None:
+        """Keys that are gone from the file still decrypt here: a call may hold what they encrypted."""
+        former = self._fernets
+        self._fernets = {key.text: former.get(key.text) or Fernet(key.text) for key in ring.keys}
+        self._fernet = MultiFernet([*({**self._fernets, **former}).values()])
+        self.ring = ring
 
 
 def create_key_file(path: Path) -> None:
-    """A new random key, unless the file exists. The file appears whole, so nobody reads half a key."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """A new random key, unless the file exists."""
+    keyring.create(path, time.time())
+
+
+def _state(path: Path | None) -> tuple[int, ...]:
+    """What tells one state of a file from another; nothing if there is no file."""
+    if path is None:
+        return ()
     try:
-        os.write(descriptor, Fernet.generate_key() + b"\n")
-        os.fsync(descriptor)
-        os.link(draft, path)
-    except FileExistsError:
-        pass  # another process was first; its key is the key
-    except OSError:  # a file system without hard links
-        if not path.exists():
-            draft.rename(path)
-    finally:
-        os.close(descriptor)
-        draft.unlink(missing_ok=True)
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size

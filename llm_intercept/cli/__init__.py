@@ -51,6 +51,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write every call as CSV, JSON or NDJSON.",
         "logs": "Follow and search the structured logs.",
     },
+    "Keep house": {
+        "secret": "Change the key that encrypts what is stored, and see how old it is.",
+    },
 }
 
 
