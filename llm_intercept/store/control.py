@@ -34,11 +34,14 @@ from llm_intercept.policy.tokens import (
     judge,
     parse,
 )
+from llm_intercept.store.accounts import Accounts
+from llm_intercept.store.api_tokens import ApiTokens
 from llm_intercept.store.audit import Audit
 from llm_intercept.store.breakers import BreakerResets, ResetKey
 from llm_intercept.store.credentials import Credentials, SealedCredential, StoredCredential
 from llm_intercept.store.database import Database
 from llm_intercept.store.failures import FailureSettings
+from llm_intercept.store.invites import Invites
 from llm_intercept.store.limits import Limits
 from llm_intercept.store.listeners import Listener, Listeners
 from llm_intercept.store.migrate import connect
@@ -106,6 +109,9 @@ class Control:
             self.tokens = Tokens(self._database, self.projects, lifetimes)
             self.credentials = Credentials(self._database)
             self.sessions = Sessions(self._database)
+            self.accounts = Accounts(self._database)
+            self.invites = Invites(self._database)
+            self.api_tokens = ApiTokens(self._database)
             self.listeners = Listeners(self._database)
             self.failures = FailureSettings(self._database)
             self.audit = Audit(self._database)

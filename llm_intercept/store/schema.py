@@ -4,6 +4,8 @@ A migration is (name, SQL script); applied names are kept in the table `migratio
 file (`store/migrate.py`). Never edit one that has been released: append.
 """
 
+from llm_intercept.store.schema_accounts import ACCOUNTS
+from llm_intercept.store.schema_api import API
 from llm_intercept.store.schema_audit import AUDIT
 from llm_intercept.store.schema_principals import PRINCIPALS
 
@@ -269,48 +271,8 @@ CONTROL: tuple[tuple[str, str], ...] = (
     ),
     ("m007_principals", PRINCIPALS),
     ("m008_audit", AUDIT),
-    (
-        "m009_accounts",
-        """
-        CREATE TABLE passwords (
-            user_id TEXT PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
-            hash TEXT NOT NULL,                  -- argon2id
-            changed_at TEXT NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE invites (
-            digest BLOB PRIMARY KEY,
-            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
-            created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
-        ) WITHOUT ROWID;
-        CREATE TABLE api_tokens (
-            id TEXT PRIMARY KEY,                 -- 'apt_...'
-            user_id TEXT REFERENCES users(id) ON DELETE CASCADE,
-            name TEXT NOT NULL,
-            digest BLOB NOT NULL UNIQUE,
-            hint TEXT NOT NULL,
-            scopes TEXT NOT NULL,                -- JSON array: 'read', 'write', 'usage', ...
-            created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, last_used_at TEXT
-        );
-        CREATE TABLE login_failures (
-            scope TEXT NOT NULL,                 -- user | ip
-            name TEXT NOT NULL,
-            failures INTEGER NOT NULL, until INTEGER NOT NULL,
-            PRIMARY KEY (scope, name)
-        ) WITHOUT ROWID;
-        ALTER TABLE sessions ADD COLUMN user_id TEXT REFERENCES users(id) ON DELETE CASCADE;
-        """,
-    ),
-    (
-        "m010_api",
-        """
-        CREATE TABLE idempotency (
-            digest BLOB PRIMARY KEY,             -- of actor, key, method and path
-            request_digest BLOB NOT NULL,
-            status INTEGER NOT NULL, body BLOB NOT NULL,
-            created_at INTEGER NOT NULL
-        ) WITHOUT ROWID;
-        """,
-    ),
+    ("m009_accounts", ACCOUNTS),
+    ("m010_api", API),
 )
 
 BODIES: tuple[tuple[str, str], ...] = (
