@@ -16,6 +16,7 @@ from llm_intercept.manage.listeners import Listeners
 from llm_intercept.manage.projects import Projects
 from llm_intercept.manage.routes import Routes
 from llm_intercept.manage.tokens import Tokens
+from llm_intercept.manage.users import Users
 from llm_intercept.policy.actor import Actor
 from llm_intercept.providers import Registry
 from llm_intercept.settings import Settings
@@ -42,6 +43,7 @@ class Management:
         self.settings = settings
         self.now = now
         self.desk = Desk(control, audit)
+        self.users = Users(self.desk)
         self.projects = Projects(self.desk)
         self.tokens = Tokens(self.desk)
         self.keys = Keys(self.desk)

@@ -1,7 +1,7 @@
 """Tokens: made and changed by admins and by the members of their projects."""
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llm_intercept.errors import InterceptError, NotFound
@@ -9,7 +9,7 @@ from llm_intercept.manage.desk import Desk
 from llm_intercept.policy.actor import Actor
 from llm_intercept.store.audit_rows import Outcome, Thing
 from llm_intercept.store.projects import Project
-from llm_intercept.store.tokens import NewToken, Token
+from llm_intercept.store.tokens import NewToken, Token, Wanted
 
 
 def thing_of(token: Token) -> Thing:
@@ -23,36 +23,119 @@ class Tokens:
         self._desk = desk
         self._store = desk.control.tokens
 
-    def list(self, actor: Actor, project: str | None = None) -> builtins.list[Token]:
+    def list(self, actor: Actor, project: str | None = None, **filters: str) -> builtins.list[Token]:
         """Oldest first: those of the actor and, for members, of their projects; all for admins."""
         if project is not None:
             project = self._project(actor, project).name
         mine = self._projects(actor)
-        return [t for t in self._store.list(project) if self._sees(actor, t, mine)]
+        return [t for t in self._store.list(project, **filters) if self._sees(actor, t, mine)]
 
     def get(self, actor: Actor, reference: str, project: str | None = None) -> Token:
         """By id, by name within a project, or by a name that only one project uses."""
-        token = self._store.get(reference, project)
-        if self._sees(actor, token, self._projects(actor)):
-            return token
-        raise NotFound(f"there is no token {reference!r}; `llm-intercept token list` shows all")
+        if project is not None:
+            self._project(actor, project)
+        if actor.role == "admin":
+            return self._store.get(reference, project)
+        named = [t for t in self.list(actor, project) if reference in (t.id, t.name)]
+        if not named:
+            raise NotFound(f"there is no token {reference!r}; `llm-intercept token list` shows all")
+        return named[0] if len(named) == 1 else self._store.get(reference, project)
 
     def create(self, actor: Actor, project: str, name: str, **options: Any) -> NewToken:
         """The text of the token is in what is returned, and nowhere else."""
-        own = self._checked(actor, "token.create", f"{project}/{name}", lambda: self._project(actor, project))
+        named = f"{project}/{name}"
         return self._desk.change(
             actor,
             "token.create",
             "tokens",
             lambda: self._store.create(project, name, **options),
             thing=lambda made: thing_of(made.token),
-            named=f"{project}/{name}",
-            own=own,
+            named=named,
+            own=self._own(actor, "token.create", named, lambda: [self._project(actor, project)]),
             after=lambda made: made.token,
         )
 
+    def create_many(
+        self, actor: Actor, project: str, name: str, count: int, wanted: Wanted
+    ) -> tuple[NewToken, ...]:
+        """So many at once, or none; one audit row names them all."""
+        named = f"{project}/{name}"
+        return self._desk.change(
+            actor,
+            "token.create_batch",
+            "tokens",
+            lambda: self._store.create_many(project, name, count, wanted),
+            thing=Thing("token", named),
+            own=self._own(actor, "token.create_batch", named, lambda: [self._project(actor, project)]),
+            after=lambda made: [new.token for new in made],
+        )
+
+    def change(self, actor: Actor, reference: str, project: str | None = None, **changes: Any) -> Token:
+        return self._change(
+            actor, "token.change", reference, project, lambda id_: self._store.change(id_, **changes)
+        )
+
+    def refresh(self, actor: Actor, reference: str, project: str | None = None, **options: Any) -> NewToken:
+        """A new secret for the same token."""
+        token = self._found(actor, "token.refresh", reference, project)
+        return self._desk.change(
+            actor,
+            "token.refresh",
+            "tokens",
+            lambda: self._store.refresh(token.id, **options),
+            thing=thing_of(token),
+            own=self._is_own(actor, token),
+            before=lambda: self._store.get(token.id),
+            after=lambda made: made.token,
+        )
+
+    def suspend(self, actor: Actor, reference: str, project: str | None = None) -> Token:
+        return self._change(actor, "token.suspend", reference, project, self._store.suspend)
+
+    def resume(self, actor: Actor, reference: str, project: str | None = None) -> Token:
+        return self._change(actor, "token.resume", reference, project, self._store.resume)
+
     def revoke(self, actor: Actor, reference: str, project: str | None = None) -> Token:
         return self._change(actor, "token.revoke", reference, project, self._store.revoke)
+
+    def revoke_many(
+        self, actor: Actor, references: Sequence[str], project: str | None = None
+    ) -> tuple[Token, ...]:
+        """All of these, or none if one of them is not there; one audit row names them all."""
+        if len(references) == 1:
+            return (self.revoke(actor, references[0], project),)
+        action, named = "token.revoke_batch", ", ".join(references)
+        found: builtins.list[Token] = []
+
+        def look() -> builtins.list[Project]:
+            found.extend(self.get(actor, reference, project) for reference in references)
+            return [self._desk.control.projects.get(token.project) for token in found]
+
+        own = self._own(actor, action, named, look)
+        return self._desk.change(
+            actor,
+            action,
+            "tokens",
+            lambda: self._store.revoke_many([token.id for token in found]),
+            thing=Thing("token", named),
+            own=own,
+            before=lambda: [self._store.get(token.id) for token in found],
+            after=lambda revoked: revoked,
+        )
+
+    def revoke_all(self, actor: Actor, project: str) -> tuple[Token, ...]:
+        """Every token of a project that was not revoked before."""
+        action = "token.revoke_all"
+        return self._desk.change(
+            actor,
+            action,
+            "tokens",
+            lambda: self._store.revoke_all(project),
+            thing=Thing("project", project),
+            own=self._own(actor, action, project, lambda: [self._project(actor, project)]),
+            before=lambda: [token for token in self._store.list(project) if token.revoked_at is None],
+            after=lambda revoked: revoked,
+        )
 
     def _change(
         self,
@@ -62,47 +145,55 @@ class Tokens:
         project: str | None,
         work: Callable[[str], Token],
     ) -> Token:
-        named = f"{project}/{reference}" if project else reference
-        own = self._checked(actor, action, named, lambda: self._owner(actor, reference, project))
+        token = self._found(actor, action, reference, project)
         return self._desk.change(
             actor,
             action,
             "tokens",
-            lambda: work(self._store.get(reference, project).id),
-            thing=thing_of,
-            named=named,
-            own=own,
-            before=lambda: self._store.get(reference, project),
+            lambda: work(token.id),
+            thing=thing_of(token),
+            own=self._is_own(actor, token),
+            before=lambda: self._store.get(token.id),
             after=lambda changed: changed,
         )
 
-    def _checked(self, actor: Actor, action: str, named: str, find: Callable[[], Project]) -> bool:
-        """Whether it is in one of the actor's projects. What must not be seen is audited, and not there."""
+    def _found(self, actor: Actor, action: str, reference: str, project: str | None) -> Token:
+        named = f"{project}/{reference}" if project else reference
+        return self._looked_up(actor, action, named, lambda: self.get(actor, reference, project))
+
+    def _own(self, actor: Actor, action: str, named: str, find: Callable[[], Sequence[Project]]) -> bool:
+        """Whether all of them are projects of the actor."""
+        found = self._looked_up(actor, action, named, find)
+        return {project.id for project in found} <= self._desk.projects_of(actor)
+
+    def _is_own(self, actor: Actor, token: Token) -> bool:
+        return self._desk.control.projects.get(token.project).id in self._desk.projects_of(actor)
+
+    def _looked_up[T](self, actor: Actor, action: str, named: str, find: Callable[[], T]) -> T:
+        """What must not be seen is not there, and leaves a row."""
         try:
-            found = find()
+            return find()
         except InterceptError as error:
             outcome: Outcome = "failed" if actor.role == "admin" else "denied"
             self._desk.audit.event(action, actor, Thing("token", named), outcome=outcome, detail=str(error))
             raise
-        return found.id in self._desk.projects_of(actor)
 
     def _project(self, actor: Actor, name: str) -> Project:
-        project = self._desk.control.projects.get(name)
-        if not self._desk.sees(actor, "projects", own=project.id in self._desk.projects_of(actor)):
-            raise NotFound(f"there is no project named {name!r}")
-        return project
-
-    def _owner(self, actor: Actor, reference: str, project: str | None) -> Project:
-        return self._desk.control.projects.get(self.get(actor, reference, project).project)
+        if actor.role == "admin":
+            return self._desk.control.projects.get(name)
+        for project in self._desk.control.projects.of_user(actor.user_id):
+            if project.name.lower() == name.lower():
+                return project
+        raise NotFound(f"there is no project named {name!r}")
 
     def _projects(self, actor: Actor) -> frozenset[str]:
-        """The names of the actor's projects."""
-        mine = self._desk.projects_of(actor)
-        return frozenset(p.name for p in self._desk.control.projects.list() if p.id in mine)
+        """The names of the actor's projects; not needed for admins, who see all."""
+        if actor.role == "admin" or not actor.user_id:
+            return frozenset()
+        return frozenset(project.name for project in self._desk.control.projects.of_user(actor.user_id))
 
     def _sees(self, actor: Actor, token: Token, projects: frozenset[str]) -> bool:
         """Members see what their projects have, viewers what is theirs."""
-        theirs = bool(actor.user_id) and getattr(token, "user_id", "") == actor.user_id
-        return self._desk.sees(
-            actor, "tokens", own=theirs or (actor.role == "member" and token.project in projects)
-        )
+        theirs = bool(actor.user_id) and token.user_id == actor.user_id
+        shared = actor.role == "member" and token.project in projects
+        return self._desk.sees(actor, "tokens", own=theirs or shared)
