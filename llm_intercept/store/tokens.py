@@ -127,7 +127,7 @@ class Tokens:
             f"{SELECT} WHERE {' AND '.join(clauses)} ORDER BY tokens.created_at, tokens.rowid",
             (now, *values),
         )
-        found = [_token(row, now) for row in rows if self._begins(row, prefix)]
+        found = [token_of(row, now) for row in rows if self._begins(row, prefix)]
         return [token for token in found if state in ("", token.state)]
 
     def get(self, reference: str, project: str | None = None) -> Token:
@@ -245,7 +245,7 @@ class Tokens:
         if project is not None:
             clause += " AND tokens.project_id = ?"
             values.append(self._projects.get(project).id)
-        return [_token(row, now) for row in self._database.rows(f"{SELECT} WHERE {clause}", values)]
+        return [token_of(row, now) for row in self._database.rows(f"{SELECT} WHERE {clause}", values)]
 
     def _begins(self, row: Row, prefix: str) -> bool:
         if isinstance(parse(prefix), Wellformed):
@@ -364,7 +364,7 @@ def lifetime_text(token: Token) -> str:
     return duration_text(timedelta(seconds=round(seconds)))
 
 
-def _token(row: Row, now: str) -> Token:
+def token_of(row: Row, now: str) -> Token:
     return Token(
         id=row["id"],
         project=row["project"],
