@@ -259,6 +259,7 @@ class Stream(Paced):
 
     def _forget(self) -> None:
         """Whatever the last try's connection still says is not for the next one, even if that uses it too."""
+        self.response_body_buf.clear()
         waiting = [e for e in self._paused_event_queue if not isinstance(e, _ANSWERS)]
         self._paused_event_queue.clear()
         self._paused_event_queue.extend(waiting)
