@@ -4,13 +4,16 @@ Names and creation only; what is inside the files belongs to `store/`, `vault.py
 """
 
 import os
+import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_intercept.errors import ConfigError
+from llm_intercept.errors import ConfigError, StoreError
 from llm_intercept.resources import checkout
-from llm_intercept.store.migrate import migrate
+from llm_intercept.store import copies
+from llm_intercept.store.migrate import Migrations, Standing, migrate, standing
 from llm_intercept.store.schema import BODIES, CONTROL, LIMITS, USAGE
 from llm_intercept.vault import create_key_file
 
@@ -77,8 +80,43 @@ class Home:
     def journal(self) -> Path:
         return self.path / "journal"
 
-    def ensure(self) -> None:
-        """Creates what is missing and migrates the databases; safe to call from several processes at once."""
+    @property
+    def backups(self) -> Path:
+        return self.path / "backups"
+
+    def databases(self) -> tuple[tuple[Path, Migrations], ...]:
+        """Each database with its schema."""
+        return (
+            (self.usage_db, USAGE),
+            (self.control_db, CONTROL),
+            (self.bodies_db, BODIES),
+            (self.limits_db, LIMITS),
+        )
+
+    def standings(self) -> tuple[Standing, ...]:
+        """What each database has and lacks; nothing is created or changed."""
+        return tuple(standing(path, migrations) for path, migrations in self.databases())
+
+    def ensure(self, *, keep: bool = True) -> dict[str, tuple[str, ...]]:
+        """Creates what is missing and migrates the databases; safe to call from several processes at once.
+
+        With `keep`, a database is copied to `backups/` before it is changed. Where one is newer than this
+        program, nothing at all is done. Returns what was applied to each database that existed.
+        """
+        found = self.standings()
+        for each in found:
+            if each.unknown:
+                raise each.newer()
+        self._folders()
+        applied = {}
+        for each, (path, migrations) in zip(found, self.databases(), strict=True):
+            if each.state != "current":
+                done = migrate(path, migrations, self._keep if keep else None)
+                if each.state == "behind":
+                    applied[path.name] = done
+        return applied
+
+    def _folders(self) -> None:
         try:
             for folder in (self.path, self.logs, self.journal, self.leases):
                 _private_folder(folder)
@@ -88,10 +126,21 @@ class Home:
                 f"cannot create the home folder {self.path}: {error.strerror}; "
                 f"make it writable or set {HOME_VARIABLE} to another folder"
             ) from error
-        migrate(self.usage_db, USAGE)
-        migrate(self.control_db, CONTROL)
-        migrate(self.bodies_db, BODIES)
-        migrate(self.limits_db, LIMITS)
+
+    def _keep(self, found: Standing) -> None:
+        """A copy of a database as it was, before the first of its pending migrations."""
+        size = found.path.stat().st_size
+        if shutil.disk_usage(self.path).free < 2 * size:
+            raise StoreError(
+                f"{found.path} has to be migrated, and there is no room to copy it first ({size:,} bytes); "
+                "make room, or run `llm-intercept migrate up --no-backup`"
+            )
+        _private_folder(self.backups)
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        draft = self.backups / f".{found.path.stem}.{os.getpid()}"
+        draft.unlink(missing_ok=True)
+        copies.copy(found.path, draft)
+        draft.replace(self.backups / f"{found.path.stem}-before-{found.pending[0]}-{stamp}.db")
 
 
 def _private_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ class Steps:
     def _writes(self, arguments: Any) -> bool:
         path, _, flags = arguments
         return isinstance(flags, int) and bool(flags & _WRITES) and self.folder in str(path)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What lies in a folder, to tell whether anything has changed."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def run(words: list[str], folder: Path) -> None:

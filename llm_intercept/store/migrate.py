@@ -3,13 +3,45 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from llm_intercept.errors import StoreError
 
 BUSY_TIMEOUT_MS = 5000
+
+type Migrations = Sequence[tuple[str, str]]
+type State = Literal["missing", "new", "current", "behind", "newer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a database has and lacks. `unknown` are migrations of a newer version of this program."""
+
+    path: Path
+    applied: tuple[str, ...]
+    pending: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    exists: bool = True
+
+    @property
+    def state(self) -> State:
+        if self.unknown:
+            return "newer"
+        if not self.exists:
+            return "missing"
+        if not self.pending:
+            return "current"
+        return "behind" if self.applied else "new"
+
+    def newer(self) -> StoreError:
+        return StoreError(
+            f"{self.path} was written by a newer llm-intercept (it has the migration {self.unknown[0]}); "
+            "upgrade this one, or use another home folder"
+        )
 
 
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -36,18 +68,39 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def migrate(path: Path, migrations: Sequence[tuple[str, str]]) -> None:
-    """Creates the file (mode 0600) or applies what is new; refuses a database of a newer version."""
-    names = [name for name, _ in migrations]
-    if path.exists() and _applied(path, names) == names:
-        return
+def standing(path: Path, migrations: Migrations) -> Standing:
+    """Looks without changing anything, not even the log that a killed process has left beside the file."""
+    known = tuple(name for name, _ in migrations)
+    if not path.exists():
+        return Standing(path, (), known, exists=False)
+    applied = _applied(path)
+    unknown = tuple(name for name in applied if name not in known)
+    return Standing(path, applied, tuple(name for name in known if name not in applied), unknown)
+
+
+def migrate(
+    path: Path, migrations: Migrations, keep: Callable[[Standing], object] | None = None
+) -> tuple[str, ...]:
+    """Creates the file (mode 0600) or applies what is new; refuses a database of a newer version.
+
+    `keep` is called before an existing database is changed. Returns what was applied.
+    """
+    found = standing(path, migrations)
+    if found.unknown:
+        raise found.newer()
+    if found.state == "current":
+        return ()
     with _folder_lock(path.parent):
         _create(path)
+        found = standing(path, migrations)
+        if keep is not None and found.state == "behind":
+            keep(found)
         with closing(connect(path)) as connection:
             try:
                 _apply(connection, path, migrations)
             except sqlite3.Error as error:
                 raise StoreError(f"{path} cannot be migrated: {error}") from error
+    return found.pending
 
 
 def _create(path: Path) -> None:
@@ -59,15 +112,17 @@ def _create(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _apply(connection: sqlite3.Connection, path: Path, migrations: Sequence[tuple[str, str]]) -> None:
+def _apply(connection: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS migrations ("
             "name TEXT PRIMARY KEY, applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))"
         )
-        done = _names(connection, path, [name for name, _ in migrations])
-        for name, script in migrations[len(done) :]:
+        done = set(_names(connection))
+        for name, script in migrations:
+            if name in done:
+                continue
             for statement in _statements(script):
                 connection.execute(statement)
             connection.execute("INSERT INTO migrations (name) VALUES (?)", (name,))
@@ -77,25 +132,22 @@ def _apply(connection: sqlite3.Connection, path: Path, migrations: Sequence[tupl
         raise
 
 
-def _applied(path: Path, known: list[str]) -> list[str]:
+def _applied(path: Path) -> tuple[str, ...]:
+    log = path.with_name(f"{path.name}-wal")
+    left = log.exists() and log.stat().st_size > 0
     with closing(connect(path)) as connection:
+        # The last one to close a database moves such a log into it.
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, left)
         try:
-            return _names(connection, path, known)
+            return _names(connection)
         except sqlite3.OperationalError:  # no such table: a file that was only just created
-            return []
+            return ()
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path} is damaged or not a database: {error}") from error
 
 
-def _names(connection: sqlite3.Connection, path: Path, known: list[str]) -> list[str]:
-    names = [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name")]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise StoreError(
-            f"{path} was written by a newer llm-intercept (it has the migration {unknown[0]}); "
-            "upgrade this one, or use another home folder"
-        )
-    return names
+def _names(connection: sqlite3.Connection) -> tuple[str, ...]:
+    return tuple(name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name"))
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -1,0 +1,117 @@
+"""Copies of databases that are in use, and what can be said about a copy.
+
+A copy is made out of one read transaction: it holds every row that was committed when that began and none
+that came after, however long copying takes, and nobody waits for it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_intercept.errors import StoreError
+from llm_intercept.store.migrate import connect
+
+_PAGES = 2_000
+
+type Progress = Callable[[int, int], None]
+"""(pages copied, pages in all)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a database holds: its newest migration, and the number of rows of each table."""
+
+    schema: str
+    rows: dict[str, int]
+
+
+class Held:
+    """A database as it is at this moment, until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = connect(path, readonly=True)
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(f"{path} cannot be read: {error}") from error
+
+    def copy(self, target: Path, progress: Progress | None = None) -> None:
+        """Into a new file (mode 0600), durable when this returns."""
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+        def tell(_: int, remaining: int, total: int) -> None:
+            if progress is not None:
+                progress(total - remaining, total)
+
+        try:
+            with closing(connect(target)) as copy:
+                copy.execute("PRAGMA synchronous = FULL")
+                self._connection.backup(copy, pages=_PAGES, progress=tell, sleep=0)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path} cannot be copied to {target}: {error}") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def copy(path: Path, target: Path) -> None:
+    """One database, by itself."""
+    held = Held(path)
+    try:
+        held.copy(target)
+    finally:
+        held.close()
+
+
+def examine(path: Path) -> Contents:
+    """Reads a whole database that nobody else uses; raises StoreError if anything in it is damaged."""
+    try:
+        with closing(connect(path)) as connection:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
+            orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
+            if found != ["ok"] or orphans is not None:
+                what = (
+                    found[0] if found != ["ok"] else f"a row of {orphans[0]} belongs to one that is not there"
+                )
+                raise StoreError(f"{path} is damaged: {what}")
+            return _contents(connection)
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path} is damaged or not a database: {error}") from error
+
+
+def in_use(path: Path) -> bool:
+    """Whether another program has this database open."""
+    try:
+        with closing(connect(path)) as connection:
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+            except sqlite3.OperationalError:
+                return True
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    except sqlite3.DatabaseError:  # damaged: a reason to restore it
+        return False
+    return False
+
+
+def _contents(connection: sqlite3.Connection) -> Contents:
+    tables = [
+        name
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        )
+    ]
+    rows = {
+        name: int(connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])  # noqa: S608
+        for name in tables
+    }
+    newest = (
+        connection.execute("SELECT max(name) FROM migrations").fetchone()[0] if "migrations" in rows else ""
+    )
+    return Contents(newest or "", rows)
