@@ -6,6 +6,17 @@ from mitmproxy import http
 
 from addons.exchanges import Exchanges
 from addons.guard import fail_closed, refuse
+from llm_intercept.errors import Refusal
+from llm_intercept.exchange import Exchange
+
+
+def identified(exchanges: Exchanges, flow: http.HTTPFlow, exchange: Exchange) -> Refusal | None:
+    """Who is calling, as everything stands at this moment; inside a tunnel also by its CONNECT."""
+    headers = exchange.request_headers
+    if (tunnel := exchanges.tunnels.get(flow.client_conn)) is not None:
+        headers = {**headers, "proxy-authorization": tunnel.authorization.get_secret_value()}
+    door = exchanges.door(flow.client_conn) if exchange.listener else None
+    return exchanges.gateway.access.authenticate(exchange, headers, door)
 
 
 class Authenticate:
@@ -19,11 +30,7 @@ class Authenticate:
         exchange = self.exchanges.get(flow)
         if exchange is None or flow.response:
             return
-        headers = exchange.request_headers
-        if (tunnel := self.exchanges.tunnels.get(flow.client_conn)) is not None:
-            headers = {**headers, "proxy-authorization": tunnel.authorization.get_secret_value()}
-        door = self.exchanges.door(flow.client_conn) if exchange.listener else None
-        refusal = self.exchanges.gateway.access.authenticate(exchange, headers, door)
+        refusal = identified(self.exchanges, flow, exchange)
         if refusal is not None:
             refuse(self.exchanges, flow, refusal)
         exchange.phases.authenticated = self.exchanges.gateway.clock()

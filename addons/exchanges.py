@@ -101,6 +101,10 @@ def _heard(flow: http.HTTPFlow, exchange: Exchange) -> float:
     return stream.heard if stream is not None else 0.0
 
 
+def client_ip(client: connection.Client) -> str:
+    return client.peername[0] if client.peername else ""
+
+
 def fields(headers: http.Headers) -> list[tuple[str, str]]:
     """Header fields in wire order with their case, as text (latin-1 keeps every byte)."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.fields]

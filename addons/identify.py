@@ -4,7 +4,7 @@ import time
 
 from mitmproxy import http
 
-from addons.exchanges import Exchanges, lowered, to_response
+from addons.exchanges import Exchanges, client_ip, lowered, to_response
 from addons.guard import fail_closed, refuse
 from addons.tunnel import in_plain_text, proxy_denied, stopped
 from llm_intercept.access import Door
@@ -70,7 +70,7 @@ class Identify:
             port=request.port,
             path=request.path,
             headers=lowered(request.headers),
-            client_ip=flow.client_conn.peername[0] if flow.client_conn.peername else "",
+            client_ip=client_ip(flow.client_conn),
             provider=door.provider if door is not None else "",
         )
         entry_rules = self.exchanges.gateway.entry
@@ -102,7 +102,7 @@ class Identify:
         if arrival.entry == "base_url":
             return  # the portal answers
         authorization = arrival.headers.get("proxy-authorization", "")
-        verdict = self.exchanges.gateway.access.tunnel(authorization, False, door)
+        verdict = self.exchanges.gateway.access.tunnel(authorization, False, door, arrival.client_ip)
         if door is not None and (arrival.entry == "reverse" or not door.open):
             flow.response = to_response(in_plain_text(_LEFT if door.open else stopped(door)))
             return

@@ -10,6 +10,7 @@ from mitmproxy import http
 
 from addons.exchanges import Exchanges, to_response
 from addons.guard import fail_closed, refuse
+from llm_intercept.allowing import refused_call
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange
 
@@ -24,6 +25,9 @@ class Route:
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         exchange = self.exchanges.get(flow)
         if exchange is None or flow.response or not exchange.upload:
+            return None
+        if (refusal := refused_call(exchange)) is not None:
+            refuse(self.exchanges, flow, refusal)
             return None
         return self._resolve(flow, exchange)
 

@@ -1,14 +1,21 @@
 """WebSockets on provider hosts (OpenAI Realtime, Responses): relayed, and metered by their frames."""
 
 import dataclasses
+import logging
 
-from mitmproxy import http
+from mitmproxy import ctx, http
+from mitmproxy.websocket import WebSocketMessage
 
+from addons import upstream
+from addons.authenticate import identified
 from addons.exchanges import Exchanges
 from addons.guard import fail_open
+from llm_intercept.allowing import refused_call
 from llm_intercept.exchange import Exchange, Phases
 from llm_intercept.wire.tap import Reading
 from llm_intercept.wire.websocket import FrameMeter
+
+logger = logging.getLogger("llm_intercept")
 
 
 class Sockets:
@@ -31,6 +38,8 @@ class Sockets:
         flow.websocket.messages.clear()  # mitmproxy would keep each frame for ever
         if exchange is None or meter is None:
             return
+        if message.from_client and self._is_over(flow, exchange, message):
+            return
         now = self.exchanges.gateway.clock()
         if message.from_client:
             exchange.request_bytes += len(message.content)
@@ -38,6 +47,16 @@ class Sockets:
             exchange.response_bytes += len(message.content)
         for reading in meter.feed(message.from_client, message.content, now):
             self._record(exchange, reading, now)
+
+    def _is_over(self, flow: http.HTTPFlow, exchange: Exchange, message: WebSocketMessage) -> bool:
+        """Whether its token was revoked, say, since it was opened: then this is not passed on any more."""
+        message.dropped = True  # should the question fail
+        refusal = identified(self.exchanges, flow, exchange) or refused_call(exchange)
+        message.dropped = refusal is not None
+        if refusal is not None:
+            logger.info("a WebSocket was closed: %s", refusal.message)
+            upstream.cut(ctx.master.addons.get("proxyserver"), flow.client_conn, flow.server_conn)
+        return refusal is not None
 
     def _record(self, exchange: Exchange, reading: Reading, now: float, ended_by: str = "") -> None:
         number, request_id = self.exchanges.gateway.new_id()

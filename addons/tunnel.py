@@ -11,7 +11,7 @@ from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.context import Context
 from pydantic import SecretStr
 
-from addons.exchanges import Exchanges, Tunnel, to_response
+from addons.exchanges import Exchanges, Tunnel, client_ip, to_response
 from addons.guard import fail_closed
 from llm_intercept.access import Door
 from llm_intercept.errors import Refusal, Reply
@@ -64,7 +64,8 @@ class TunnelGate:
         if door is not None and not door.open:
             flow.response = to_response(in_plain_text(stopped(door)))
             return
-        verdict = access.tunnel(authorization, self._decrypted(request.port, request.host), door)
+        decrypted = self._decrypted(request.port, request.host)
+        verdict = access.tunnel(authorization, decrypted, door, client_ip(flow.client_conn))
         if isinstance(verdict, Refusal):
             flow.response = to_response(proxy_denied(verdict))
             return

@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from llm_intercept.allowing import refused_address, refused_head
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy import sigv4
@@ -19,7 +20,9 @@ from llm_intercept.policy.tokens import (
     Mistyped,
     NotOurs,
     Revoked,
+    Suspended,
     TokenState,
+    UserInactive,
     Valid,
     parse,
 )
@@ -39,7 +42,12 @@ _REASONS: dict[type, tuple[str, str]] = {
         "token_expired",
         "This llm-intercept token has expired. Ask for a new one (llm-intercept token create).",
     ),
+    Suspended: (
+        "token_suspended",
+        "This llm-intercept token is suspended, until somebody resumes it (llm-intercept token resume).",
+    ),
     Inactive: ("project_inactive", "The project of this llm-intercept token is not active."),
+    UserInactive: ("user_inactive", "The user that this llm-intercept token belongs to is not active."),
 }
 _UNKNOWN = ("token_unknown", "This llm-intercept token is not known here.")
 _MISSING = Refusal(
@@ -52,7 +60,7 @@ _MISSING = Refusal(
 
 def denied(state: TokenState) -> Refusal:
     code, message = _REASONS.get(type(state), _UNKNOWN)
-    kind = "permission" if isinstance(state, Inactive) else "authentication"
+    kind = "permission" if isinstance(state, Inactive | UserInactive) else "authentication"
     return Refusal(kind, code, message)  # type: ignore[arg-type]
 
 
@@ -96,11 +104,13 @@ class Access:
         self._now = now
 
     def tunnel(
-        self, authorization: str, to_provider: bool, door: Door | None = None
+        self, authorization: str, to_provider: bool, door: Door | None = None, client_ip: str = ""
     ) -> Principal | Refusal | None:
         """For CONNECT and for plain proxying: None is an anonymous caller that may pass."""
         self._control.refresh()
-        return self._proxy(authorization, to_provider, door)
+        found = self._proxy(authorization, to_provider, door)
+        refused = refused_address(found, client_ip) if isinstance(found, Principal) else None
+        return refused or found
 
     def _proxy(self, authorization: str, to_provider: bool, door: Door | None) -> Principal | Refusal | None:
         candidates = [text for text in proxy_credentials(authorization) if is_token(text)]
@@ -119,6 +129,12 @@ class Access:
         `headers` are by lower-case name; inside a tunnel, with the Proxy-Authorization of its CONNECT.
         """
         self._control.refresh()
+        refusal = self._identify(exchange, headers, door)
+        if refusal is None and exchange.principal is not None and exchange.principal.allow is not None:
+            return refused_head(exchange, headers)
+        return refusal
+
+    def _identify(self, exchange: Exchange, headers: Mapping[str, str], door: Door | None) -> Refusal | None:
         query = exchange.path.partition("?")[2]
         found = self._own_tokens(exchange, presented(headers, query))
         if isinstance(found, Refusal):

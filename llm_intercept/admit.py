@@ -1,6 +1,7 @@
 """Step 4: whether limits have room for a call. What it may take is reserved, and settled at its end."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -143,7 +144,10 @@ class Admit:
     def _refusal(self, exchange: Exchange, standing: Standing) -> Refusal:
         now = self._now()
         headers = limit_texts.headers(exchange.dialect, [standing], now)
-        return limit_texts.refusal(standing, now, headers)
+        refusal = limit_texts.refusal(standing, now, headers)
+        who = exchange.principal
+        exhausted = who is not None and standing.applied.stored.id == who.token_id
+        return replace(refusal, code="token_exhausted") if exhausted else refusal
 
     def _worst(self, exchange: Exchange, applied: Sequence[Applied]) -> Worst | Refusal:
         if exchange.websocket:

@@ -6,7 +6,8 @@ where no key of the called provider is stored: there is nobody to ask. Any other
 What is listed can be called: aliases and tiers, the called provider's models by their own ids, those of other
 providers as `provider/model`. A provider counts if a key for it is stored; one that needs none (a local
 server) only behind an alias, because no catalogue knows what it has. A client with a key of its own sees
-the called provider's models and what else needs no key of ours.
+the called provider's models and what else needs no key of ours. Where a policy names models or providers,
+the list is answered here as well, and has what it allows.
 """
 
 import re
@@ -18,7 +19,8 @@ from urllib.parse import unquote
 import orjson
 
 from llm_intercept.errors import Refusal, Reply
-from llm_intercept.exchange import Exchange
+from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.policy.allow import Allowance, allows_model
 from llm_intercept.policy.facts import Row
 from llm_intercept.policy.models import ModelMap, Resolution
 from llm_intercept.providers.base import Provider
@@ -53,6 +55,7 @@ class _Caller:
     own_key: bool
     shape: str
     keyed: frozenset[str]
+    allow: Allowance | None = None  # where it is about models or providers
 
 
 class Listing:
@@ -75,12 +78,14 @@ class Listing:
         if name is None:
             document = modellist.page(caller.shape, entries, exchange.path.partition("?")[2])
             return document if isinstance(document, Refusal) else _reply(document)
+        if not self._may_use(name, caller):
+            return _no_such_model(name)
         entry = next((e for e in entries if e.id == name), None) or self._entry(name, name, caller)
         if entry is not None:
             return _reply(modellist.single(caller.shape, entry))
         if caller.provider in caller.keyed or caller.own_key:
             return None  # who serves it may know more than we do
-        return Refusal("not_found", "model_not_found", f"There is no model {name[:200]!r} here.")
+        return _no_such_model(name)
 
     def _asked(self, exchange: Exchange) -> tuple[_Caller, str | None] | None:
         """(who asks, the one model that is asked for), if it is ours to answer."""
@@ -93,10 +98,11 @@ class Listing:
         keyed = frozenset(self._keys.keyed())
         by_token = bool(who.token_id) and not who.own_key
         mapped = bool(self._models.names(who.project) or self._models.tiers(who.project))
-        if not mapped and not (by_token and provider.name not in keyed):
+        allow = _about_models(who)
+        if not mapped and allow is None and not (by_token and provider.name not in keyed):
             return None
         shape = "openai" if "/openai/" in path else _SHAPES[provider.dialect]
-        caller = _Caller(who.project, provider.name, exchange.explicit, not by_token, shape, keyed)
+        caller = _Caller(who.project, provider.name, exchange.explicit, not by_token, shape, keyed, allow)
         return caller, unquote(found["id"]).removeprefix("models/") if found["id"] else None
 
     def _entries(self, caller: _Caller) -> tuple[Entry, ...]:
@@ -105,13 +111,19 @@ class Listing:
             unique: dict[str, Entry] = {}
             for entry in self._found(caller):
                 # Google's SDKs take no id with a slash.
-                if caller.shape != "gemini" or "/" not in entry.id:
+                if (caller.shape != "gemini" or "/" not in entry.id) and self._may_use(entry.id, caller):
                     unique.setdefault(entry.id, entry)
             known = tuple(unique.values())
             if len(self._memory) >= _REMEMBERED:
                 self._memory.clear()
             self._memory[caller] = known
         return known
+
+    def _may_use(self, name: str, caller: _Caller) -> bool:
+        if caller.allow is None:
+            return True
+        found = self._resolved(name, caller)
+        return allows_model(caller.allow, name, found.model, found.provider or caller.provider)
 
     def _found(self, caller: _Caller) -> Iterator[Entry]:
         for name, target in self._models.names(caller.project).items():
@@ -162,6 +174,16 @@ class Listing:
             return False
         own = caller.own_key and provider == caller.provider
         return own or known.key_optional or (not caller.own_key and provider in caller.keyed)
+
+
+def _about_models(who: Principal) -> Allowance | None:
+    """Policies by which some models may be used and others not."""
+    allow = who.allow
+    return allow if allow is not None and (allow.names_models or allow.names_providers) else None
+
+
+def _no_such_model(name: str) -> Refusal:
+    return Refusal("not_found", "model_not_found", f"There is no model {name[:200]!r} here.")
 
 
 def _of_row(name: str, provider: str, row: Row) -> Entry:

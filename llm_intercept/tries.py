@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from llm_intercept.allowing import refused_call
 from llm_intercept.course import Course, kept, restore, rewind
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.health import Health, TargetKey
@@ -128,7 +129,7 @@ class Tries:
         if changed is not None:
             body = exchange.resent = changed
         exchange.timeouts = self._router.limits(course.route, now.candidate.provider)
-        refusal = self._planner.plan(exchange, body)
+        refusal = self._planner.plan(exchange, body) or refused_call(exchange)
         return refusal if refusal is not None else self._take(course, now)
 
     def _take(self, course: Course, now: Try) -> Refusal | None:

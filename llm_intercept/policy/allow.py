@@ -18,7 +18,7 @@ from llm_intercept.policy.members import Leaf, normal
 from llm_intercept.policy.parameters import ParameterRule, Rule
 
 _LOOKING_UP = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
-_WITHOUT_MODEL = frozenset(("models", "files"))  # operations that name none and use none
+_WITHOUT_MODEL = frozenset(("models", "files"))  # operations that ask no model for anything
 _MODEL = "model"
 _SHOWN = 120
 
@@ -144,9 +144,15 @@ class Allowance:
     """Policies that all have to allow a call. `reads_bodies`: whether any is about what bodies say."""
 
     parts: tuple[Part, ...]
-    reads_bodies: bool
-    names_models: bool
-    has_parameters: bool
+    reads_bodies: bool = False
+    names_models: bool = False
+    has_parameters: bool = False
+    names_providers: bool = False
+
+    def only_addresses(self) -> "Allowance":
+        """What of it holds where nothing but an address is known."""
+        named = ((part.who, part.rules.policy.ips) for part in self.parts)
+        return Allowance(tuple(Part(who, _Compiled(Policy(ips=ips))) for who, ips in named))
 
 
 def allowance(*policies: tuple[str, str]) -> Allowance | None:
@@ -157,12 +163,14 @@ def allowance(*policies: tuple[str, str]) -> Allowance | None:
         return None
     names_models = any(part.rules.models for part in parts)
     has_parameters = any(part.rules.parameters for part in parts)
-    return Allowance(parts, names_models or has_parameters, names_models, has_parameters)
+    names_providers = any(part.rules.providers for part in parts)
+    reads_bodies = names_models or has_parameters
+    return Allowance(parts, reads_bodies, names_models, has_parameters, names_providers)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is known of a call before its body. `path` is the provider's own, without query.
+    """What is known of a call before its body. `path` is the provider's own, without query; "" for any.
 
     `overridden`: a header asks for another method than the one that it came with.
     """
@@ -244,7 +252,7 @@ def _judge_origin(part: Part, head: Head) -> Verdict | None:
 
 def _judge_endpoint(part: Part, head: Head) -> Verdict | None:
     rules = part.rules.endpoints
-    if not rules:
+    if not rules or not head.path:
         return None
     what = f"{_cut(head.method)} {_cut(head.path)}"
     path = places.plain_path(head.path)
@@ -317,10 +325,10 @@ def _spellings(name: str, call: Call) -> Iterable[str]:
 
 def parameters_verdict(part: Part, call: Call) -> Verdict | None:
     """What the rules about parameters say."""
-    if not part.rules.parameters:
+    if not part.rules.parameters or call.operation in _WITHOUT_MODEL:
         return None
     for position, body in enumerate(call.bodies):
-        if body is None:
+        if body is None or parameters.hides_calls(body):
             return _unreadable(part, "parameter_not_allowed")
         generates = call.generates or parameters.asks_for_text(body)
         first = position == 0 and call.method not in _LOOKING_UP
@@ -334,8 +342,8 @@ def _unreadable(part: Part, code: str) -> Verdict:
     return Verdict(
         code,
         f"{_whose(part)} only within rules about what calls say, and the body of this one cannot be read: "
-        "it has to be JSON (or a form), in UTF-8, whole, and not larger than limits.stream_over_bytes where "
-        "files are sent.",
+        "it has to be JSON (or a form), in UTF-8, whole, not in another file, and not larger than "
+        "limits.stream_over_bytes where files are sent.",
     )
 
 

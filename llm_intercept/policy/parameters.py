@@ -41,6 +41,7 @@ _OUTPUT = _FAMILIES[0][0]
 _TEXTUAL = frozenset(("messages", "contents", "prompt", "input", "inputtext"))
 _MODELS = frozenset((("model",), ("models",), ("modelid",), ("tools", "model"), ("fallbacks", "model")))
 _MODEL_LISTS = frozenset((("models",), ("fallbacks",)))
+_FILES = frozenset((("inputfileid",), ("filename",)))
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
@@ -144,6 +145,11 @@ def models_in(body: Sequence[Leaf]) -> Iterator[object]:
 def asks_for_text(body: Sequence[Leaf]) -> bool:
     """Whether a call to an endpoint that we do not know may be one for a model's answer."""
     return any(leaf.name[-1] in _TEXTUAL and len(leaf.name) == 1 for leaf in body)
+
+
+def hides_calls(body: Sequence[Leaf]) -> bool:
+    """Whether what is asked for stands in a file that was sent before (batches)."""
+    return any(leaf.name in _FILES and leaf.value is not None for leaf in body)
 
 
 def _is_same(value: object, allowed: object) -> bool:
