@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import json
+import signal
+import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from tests.live import wire
 from tests.live.http2 import Call, Client, Script, Server
 from tests.live.loopback import PATIENCE, Answer, Request
 from tests.live.proxied import Proxied
-from tests.live.stack import wait_for
+from tests.live.stack import CLEAN, Process, free_port, get, wait_for
 
 BUSY = b'{"error":{"message":"busy","type":"server_error"}}'
 SSE = ("content-type", "text/event-stream")
@@ -132,3 +135,46 @@ def forgive(proxy: Proxied) -> None:
     """No key cools down from one case to the next."""
     with proxy.control() as control:
         control.breakers.ask()
+
+
+# --- simulators
+
+
+class Simulator:
+    """One in a process of its own, which can be killed; `PUT` its scenarios."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        argv = [sys.executable, "-m", "llm_intercept.cli", "sim", "--port", str(self.port)]
+        argv += ["--latency-ms", "0", "--tokens-per-second", "0", "--seed", "1"]
+        self.process = Process(argv, {**CLEAN, "LLM_INTERCEPT_HOME": str(folder)}, folder / "sim.log")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> "Simulator":
+        self.process.start()
+        wait_for(lambda: get(f"{self.url}/__sim/health")[0] == 200, "the simulator is not ready")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.stop(signal.SIGKILL)
+
+    def play(self, *rules: dict[str, Any]) -> None:
+        """From the next call on."""
+        self._send("DELETE", "requests")
+        self._send("PUT", "scenario", json.dumps({"rules": rules}).encode())
+
+    def applied(self) -> list[int]:
+        """How many calls each rule was used for."""
+        return [rule["applied"] for rule in json.loads(get(f"{self.url}/__sim/scenario")[1])["rules"]]
+
+    def received(self) -> list[dict[str, Any]]:
+        return list(json.loads(get(f"{self.url}/__sim/requests")[1])["requests"])
+
+    def _send(self, method: str, what: str, body: bytes | None = None) -> None:
+        request = urllib.request.Request(f"{self.url}/__sim/{what}", body, method=method)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            assert answer.status < 300
