@@ -142,6 +142,21 @@ USAGE: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "m004_token_use",
+        """
+        CREATE TABLE token_use (
+            project TEXT NOT NULL, token TEXT NOT NULL,
+            requests INTEGER NOT NULL,           -- that were not refused here
+            refused INTEGER NOT NULL,
+            first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
+            PRIMARY KEY (project, token)
+        ) WITHOUT ROWID;
+        INSERT INTO token_use SELECT project, token, sum(outcome <> 'refused'), sum(outcome = 'refused'),
+            min(id), max(id) FROM requests WHERE token <> '' AND substr(token, 1, 4) <> 'own:'
+            GROUP BY project, token;
+        """,
+    ),
 )
 
 CONTROL: tuple[tuple[str, str], ...] = (

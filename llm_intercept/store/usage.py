@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_intercept.store.rollup import COLUMNS, KEYS, Deltas, aggregate
 from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
+from llm_intercept.store.token_use import write_token_use
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def write_batch(connection: sqlite3.Connection, rows: Sequence[RequestRow]) -> l
     try:
         written = _insert_rows(connection, rows)
         _write_rollups(connection, written)
+        write_token_use(connection, written)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk rolls back by itself
