@@ -55,7 +55,7 @@ def check_databases(home: Home) -> Finding:
         home.ensure()
         connection = reports.connect(home.usage_db)
         try:
-            empty = reports.is_empty(connection)
+            empty = reports.is_empty(connection, reports.EVERYTHING)
         finally:
             connection.close()
     except InterceptError as error:

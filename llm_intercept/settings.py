@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.tokens import Lifetimes, parse_duration
+from llm_intercept.settings_login import OidcSettings, TrustedHeaderSettings, checked_networks
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -27,6 +28,25 @@ class DashboardSettings(Section):
     host: str = Field("127.0.0.1", description="address the dashboard listens on")
     port: int = Field(8001, description="port of the dashboard", ge=1, le=65535)
     session_hours: int = Field(24 * 14, description="how long a login lasts", ge=1)
+    api_rate: int = Field(
+        600,
+        description="requests a minute that the management API takes from one actor, and from one address; "
+        "0: any number",
+        ge=0,
+    )
+    url: str = Field(
+        "",
+        description="where people reach it, such as `https://llm.example.com`, for links; empty: host and port",
+        pattern=r"^(https?://[^\s?#]+)?$",
+    )
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    )
+    oidc: OidcSettings | None = None
+    trusted_header: TrustedHeaderSettings | None = None
+
+    _networks = field_validator("trusted_proxies")(checked_networks)
 
 
 class UsageSettings(Section):
@@ -66,6 +86,12 @@ class LimitsSettings(Section):
         "unset: such calls are refused",
         ge=0,
     )
+    drain_seconds: float = Field(
+        120.0,
+        description="how long an answer is read without its client, for projects with `--hangup drain`",
+        ge=0,
+    )
+    drain_bytes: int = Field(8 * 1024 * 1024, description="the same in bytes", ge=0)
 
 
 class TimeoutSettings(Section):

@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 from llm_dashboard import (
     access,
+    account,
+    authentication,
     cells,
     config,
     downloads,
@@ -21,7 +23,9 @@ from llm_dashboard import (
     headers,
     listeners,
     listing,
+    login,
     overview,
+    peers,
     single,
     targets,
 )
@@ -44,8 +48,15 @@ def register_routes(datasette: Datasette) -> list[tuple[str, Callable[..., Any]]
         (r"^/-/llm/targets$", targets.page),
         (r"^/-/llm/targets/reset$", targets.reset),
         (r"^/-/llm/export\.(?P<kind>csv|ndjson|json)$", downloads.export_view),
-        (r"^/-/llm/login$", access.login),
-        (r"^/-/llm/logout$", access.logout),
+        (r"^/-/llm/login$", login.login),
+        (r"^/-/llm/logout$", login.logout),
+        (r"^/-/llm/setup$", login.setup),
+        (r"^/-/llm/invite$", login.invite),
+        (r"^/-/llm/account$", account.page),
+        (r"^/-/llm/account/password$", account.password),
+        (r"^/-/llm/account/sessions$", account.sessions),
+        (r"^/-/llm/account/tokens$", account.tokens),
+        (r"^/-/llm/account/tokens/revoke$", account.revoke),
     ]
 
 
@@ -54,7 +65,8 @@ def actor_from_request(
     datasette: Datasette, request: Request
 ) -> Callable[[], Awaitable[dict[str, str] | None]]:
     async def look_up() -> dict[str, str] | None:
-        return await access.actor(datasette, request)
+        found = await authentication.identify(datasette, request)
+        return found.document() if found else None
 
     return look_up
 
@@ -72,7 +84,7 @@ def forbidden(datasette: Datasette, request: Request) -> Callable[[], Awaitable[
         return None
 
     async def ask_to_log_in() -> Response:
-        return await access.login_page(datasette, request, status=403)
+        return await login.login_page(datasette, request, status=403, where=request.full_path)
 
     return ask_to_log_in
 
@@ -81,7 +93,8 @@ def forbidden(datasette: Datasette, request: Request) -> Callable[[], Awaitable[
 def asgi_wrapper(datasette: Datasette) -> Callable[[headers.App], headers.App]:
     if config.read(datasette) is None:
         return lambda app: app
-    return lambda app: headers.wrap(app, datasette.setting("base_url") or "/")
+    opened, base = access.opened(datasette), datasette.setting("base_url") or "/"
+    return lambda app: peers.wrap(headers.wrap(app, base), lambda: opened.trusted_proxies)
 
 
 @hookimpl
@@ -101,6 +114,7 @@ def extra_template_vars(datasette: Datasette, request: Request | None) -> dict[s
         "private": False,
         "llm_reports": config.REPORTS,
         "llm_is_report": any(path.endswith(f"/{config.DATABASE}/{name}") for name, _ in config.REPORTS),
+        "llm_admin": access.is_admin(request),
         "llm_theme": theme if theme in ("light", "dark") else "",
         "llm_path": path,
         "llm_table_columns": cells.TABLE_COLUMNS,

@@ -1,40 +1,78 @@
-"""Who may see what: one-time login links, sessions in control.db, permissions of Datasette's own pages.
+"""Who may see what: the way to control.db, what each role may look at, permissions of Datasette's own pages.
 
 control.db is never attached to Datasette. It is opened here, in one thread of its own, so that no
 URL and no SQL typed by anybody can reach it.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
-from datasette import Forbidden, Response
+from datasette import Forbidden
 from datasette.app import Datasette
 from datasette.permissions import PermissionSQL
 from datasette.utils.asgi import Request
 
-from llm_dashboard import config
+from llm_dashboard import config, peers
+from llm_intercept import config as configuration
+from llm_intercept.hashing import Hasher
 from llm_intercept.home import Home
+from llm_intercept.policy.apitokens import allows
+from llm_intercept.settings import DashboardSettings
+from llm_intercept.store.accounts import TooManyAttempts
 from llm_intercept.store.control import Control
-from llm_intercept.store.sessions import Session
+from llm_intercept.store.report_terms import Scope
+from llm_intercept.store.scopes import scope_of
 from llm_intercept.vault import Vault
 
 COOKIE = "llm_intercept_session"
-LOGIN_PATH = "/-/llm/login"
 _ON_DATABASE = frozenset({"view-database", "view-table", "view-query", "execute-sql"})
+_MOST_HASHING = 16  # each takes a tenth of a second, one after the other
 
 
 class Doors:
-    """The sessions of one running dashboard."""
+    """control.db of one running dashboard, and what logins need beside it."""
 
     def __init__(self, settings: config.Config) -> None:
         self.settings = settings
+        self.hasher = Hasher()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="control-db")
+        # Hashing is slow on purpose; pages must not wait for it.
+        self._hashing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashing")
+        self._waiting = 0
         self._control: Control | None = None
 
     async def ask[T](self, question: Callable[[Control], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: question(self._opened()))
+
+    async def hash[T](self, work: Callable[[Hasher], T]) -> T:
+        """Something with a password, beside control.db's thread."""
+        if self._waiting >= _MOST_HASHING:
+            raise TooManyAttempts(5)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hashing, lambda: work(self.hasher))
+        finally:
+            self._waiting -= 1
+
+    @cached_property
+    def login(self) -> DashboardSettings:
+        """Read once: a change in config.toml needs a restart."""
+        return configuration.load(Home(self.settings.home), os.environ).settings.dashboard
+
+    @cached_property
+    def trusted_proxies(self) -> tuple[peers.Network, ...]:
+        return peers.networks(self.login.trusted_proxies)
+
+    def vouched_for(self, request: Request) -> str | None:
+        """Who a proxy says it is; None if none says anything, or none that may."""
+        setting = self.login.trusted_header
+        if setting is None or not peers.is_in(peers.direct_peer(request), peers.networks(setting.proxies)):
+            return None
+        return request.headers.get(setting.header.lower(), "").strip() or None
 
     def _opened(self) -> Control:
         if self._control is None:
@@ -47,6 +85,7 @@ class Doors:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._control.close)
             self._control = None
         self._thread.shutdown(wait=True)
+        self._hashing.shutdown(wait=True)
 
 
 def doors(datasette: Datasette) -> Doors | None:
@@ -58,79 +97,55 @@ def doors(datasette: Datasette) -> Doors | None:
     return found
 
 
-async def actor(datasette: Datasette, request: Request) -> dict[str, str] | None:
-    """The person behind the cookie."""
-    opened, cookie = doors(datasette), request.cookies.get(COOKIE)
-    if opened is None or not cookie:
-        return None
-    session: Session | None = await opened.ask(lambda control: control.sessions.find(cookie))
-    return {"id": session.actor, "role": session.role} if session else None
+def opened(datasette: Datasette) -> Doors:
+    """For pages, which exist only where it is configured."""
+    found = doors(datasette)
+    assert found is not None
+    return found
 
 
 def require(request: Request) -> None:
-    """At the top of every page and endpoint of ours."""
-    if not (request.actor or {}).get("role"):
+    """At the top of every page and endpoint of ours. API tokens may look; forms are for people."""
+    known = request.actor or {}
+    if not known.get("role"):
         raise Forbidden("You are not logged in.")
+    if known.get("kind") != "api_token":
+        return
+    if request.method not in ("GET", "HEAD") or not allows(known.get("scope", ""), "read"):
+        raise Forbidden("This API token is not for that.")
+
+
+def require_admin(request: Request) -> None:
+    """For what concerns everybody."""
+    require(request)
+    if not is_admin(request):
+        raise Forbidden("Only admins may see this.")
+
+
+def is_admin(request: Request | None) -> bool:
+    return request is not None and (request.actor or {}).get("role") == "admin"
+
+
+async def scope(datasette: Datasette, request: Request) -> Scope:
+    """Whose calls the one who asks may see: at the top of every page and endpoint that shows calls."""
+    require(request)
+    role, user_id = request.actor["role"], request.actor.get("user_id", "")
+    return await opened(datasette).ask(lambda control: scope_of(control.database, role, user_id))
 
 
 def permission(actor: dict[str, str] | None, action: str) -> PermissionSQL | None:
-    """People who are logged in may look at usage.db, and ask it in SQL. Nothing is writable."""
-    if not (actor or {}).get("role"):
+    """Datasette's own pages (tables, reports, SQL) cannot tell whose a row is, so they are for admins."""
+    known = actor or {}
+    if known.get("role") != "admin" or (
+        known.get("kind") == "api_token" and not allows(known.get("scope", ""), "read")
+    ):
         return None
     if action == "view-instance":
-        return PermissionSQL.allow(reason="logged in")
+        return PermissionSQL.allow(reason="admin")
     if action in _ON_DATABASE:
-        sql = "SELECT :llm_database AS parent, NULL AS child, 1 AS allow, 'logged in' AS reason"
+        sql = "SELECT :llm_database AS parent, NULL AS child, 1 AS allow, 'admin' AS reason"
         return PermissionSQL(sql=sql, params={"llm_database": config.DATABASE})
     return None
-
-
-async def login(datasette: Datasette, request: Request) -> Response:
-    """GET with a code from the terminal: the code is used up, the browser gets a session."""
-    opened, code = doors(datasette), request.args.get("code", "")
-    if opened is None or not code:
-        return await login_page(datasette, request)
-    if not await opened.ask(lambda control: control.sessions.redeem_link(code)):
-        return await login_page(
-            datasette, request, "That link was used before, or is older than ten minutes."
-        )
-    session_id = await opened.ask(
-        lambda control: control.sessions.open(
-            "owner",
-            "admin",
-            hours=opened.settings.session_hours,
-            user_agent=request.headers.get("user-agent", ""),
-            client_ip=(request.scope.get("client") or [""])[0],
-        )
-    )
-    response = Response.redirect(datasette.urls.instance())
-    _set_cookie(datasette, request, response, session_id, opened.settings.session_hours * 3600)
-    return response
-
-
-async def logout(datasette: Datasette, request: Request) -> Response:
-    """POST only; a link that logs people out could be planted anywhere."""
-    opened, cookie = doors(datasette), request.cookies.get(COOKIE)
-    if request.method != "POST" or opened is None:
-        return Response.redirect(datasette.urls.instance())
-    if cookie:
-        await opened.ask(lambda control: control.sessions.close(cookie))
-    response = Response.redirect(datasette.urls.path(LOGIN_PATH))
-    _set_cookie(datasette, request, response, "", 0)
-    return response
-
-
-def _set_cookie(datasette: Datasette, request: Request, response: Response, value: str, age: int) -> None:
-    path = datasette.setting("base_url") or "/"
-    secure = request.scheme == "https" or bool(datasette.setting("force_https_urls"))
-    response.set_cookie(COOKIE, value, max_age=age, path=path, secure=secure, httponly=True, samesite="lax")
-
-
-async def login_page(
-    datasette: Datasette, request: Request, problem: str = "", status: int | None = None
-) -> Response:
-    html = await datasette.render_template("llm/login.html", {"problem": problem}, request=request)
-    return Response.html(html, status=status or (403 if problem else 200))
 
 
 def wants_html(request: Request) -> bool:

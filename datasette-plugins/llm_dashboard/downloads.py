@@ -20,10 +20,10 @@ type Send = Callable[[dict[str, Any]], Awaitable[None]]
 async def export_view(
     datasette: Datasette, request: Request, send: Send, receive: Callable[[], Awaitable[dict[str, Any]]]
 ) -> Response | None:
-    access.require(request)
+    scope = await access.scope(datasette, request)
     kind = cast(export.Format, request.url_vars["kind"])
     try:
-        span, filters = query.read(request.args, clock.now())
+        span, filters = query.read(request.args, scope, clock.now())
     except ConfigError as error:
         return Response.json({"ok": False, "error": str(error)}, status=400)
     await send({"type": "http.response.start", "status": 200, "headers": _headers(kind)})

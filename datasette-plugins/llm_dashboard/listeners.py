@@ -14,7 +14,7 @@ from llm_intercept.config import is_loopback
 from llm_intercept.policy import listeners as rules
 from llm_intercept.store import report_rows
 from llm_intercept.store.listeners import Listener
-from llm_intercept.store.report_terms import Row
+from llm_intercept.store.report_terms import EVERYTHING, Row
 from llm_intercept.store.report_time import Window
 
 _DAY = 86_400_000_000
@@ -35,14 +35,14 @@ class Line:
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
-    access.require(request)
+    access.require_admin(request)
     opened, now = access.doors(datasette), clock.now()
     if opened is None:
         return Response.redirect(datasette.urls.instance())
     home, day = opened.settings.home, Window(now - _DAY, now + 1)
     stored, calls, proxy = await asyncio.gather(
         opened.ask(lambda control: control.listeners.list()),
-        config.usage(datasette).execute_fn(lambda conn: report_rows.by_listener(conn, day)),
+        config.usage(datasette).execute_fn(lambda conn: report_rows.by_listener(conn, day, EVERYTHING)),
         asyncio.to_thread(presence.find, home),
     )
     lines = [line(listener, proxy is not None, calls) for listener in stored]

@@ -43,21 +43,21 @@ FAILURES = (
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
-    access.require(request)
+    scope = await access.scope(datasette, request)
     now, problem = clock.now(), ""
     since = request.args.get("since", DEFAULT_SINCE).strip()
     try:
-        span, filters = query.read(request.args, now, since)
+        span, filters = query.read(request.args, scope, now, since)
     except ConfigError as error:
         problem, since = str(error), DEFAULT_SINCE
-        span, filters = query.read({}, now, since)
+        span, filters = query.read({}, scope, now, since)
     before = request.args.get("before", "")
     shown = Window(span.since, min(span.until, int(before))) if before.isdigit() else span
     run = config.usage(datasette).execute_fn
     calls, total, *choices = await asyncio.gather(
         run(lambda conn: reports.rows(conn, shown, filters, "id DESC", PAGE + 1)),
         run(lambda conn: reports.summary(conn, span, filters)),
-        *(run(lambda conn, name=name: reports.known(conn, name)) for name in reports.DIMENSIONS),
+        *(run(lambda conn, name=name: reports.known(conn, name, scope)) for name in reports.DIMENSIONS),
     )
     until = request.args.get("until", "").strip() if not problem else ""
     older = cast(int, calls[PAGE - 1]["id"]) if len(calls) > PAGE else 0

@@ -15,7 +15,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.policy.failure_texts import described
 from llm_intercept.store import report_time, reports
 from llm_intercept.store.report_time import DAY, HOUR, Window
-from llm_intercept.store.reports import Dimension, Filters, Summary
+from llm_intercept.store.reports import Dimension, Filters, Scope, Summary
 
 GROUPS: tuple[Dimension, ...] = ("project", "model", "provider")
 DEFAULT_RANGE = "7d"
@@ -43,22 +43,24 @@ class Period:
     leaders: dict[Dimension, list[reports.Line]]
 
 
-def today(conn: sqlite3.Connection, now: int) -> Today:
+def today(conn: sqlite3.Connection, scope: Scope, now: int) -> Today:
+    mine = Filters(scope)
     start = report_time.floor(now, DAY)
     # Whole hours only: the current one would end every line with a dip.
     hour = report_time.floor(now, HOUR)
-    lines = reports.timelines(conn, Window(hour - 24 * HOUR, hour), "hour", SPARKS)
+    lines = reports.timelines(conn, Window(hour - 24 * HOUR, hour), mine, "hour", SPARKS)
     return Today(
-        reports.summary(conn, Window(start, start + DAY)),
-        reports.summary(conn, Window(start - DAY, now - DAY)),
+        reports.summary(conn, Window(start, start + DAY), mine),
+        reports.summary(conn, Window(start - DAY, now - DAY), mine),
         {name: series.values[""] for name, series in lines.items()},
     )
 
 
-def period(conn: sqlite3.Connection, now: int, range_name: str, group: Dimension) -> Period:
+def period(conn: sqlite3.Connection, scope: Scope, now: int, range_name: str, group: Dimension) -> Period:
+    mine = Filters(scope)
     span, interval = report_time.preset(range_name, now)
-    leaders = reports.leaders(conn, span)
-    lines = reports.timelines(conn, span, interval, ("cost_nanos", "requests"), group)
+    leaders = reports.leaders(conn, span, mine)
+    lines = reports.timelines(conn, span, mine, interval, ("cost_nanos", "requests"), group)
     order = [line.key for line in leaders[group]]
     return Period(
         report_time.bucket(span.since, interval) + (":00" if interval == "hour" else ""),
@@ -72,16 +74,16 @@ def period(conn: sqlite3.Connection, now: int, range_name: str, group: Dimension
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
-    access.require(request)
+    scope = await access.scope(datasette, request)
     now, run = clock.now(), config.usage(datasette).execute_fn
     range_name, group = _choices(request)
-    if await run(reports.is_empty):
+    if await run(lambda conn: reports.is_empty(conn, scope)):
         return await _empty(datasette, request)
     day, span, feed, simulating = await asyncio.gather(
-        run(lambda conn: today(conn, now)),
-        run(lambda conn: period(conn, now, range_name, group)),
-        run(lambda conn: reports.recent(conn, limit=FEED)),
-        _simulating(datasette),
+        run(lambda conn: today(conn, scope, now)),
+        run(lambda conn: period(conn, scope, now, range_name, group)),
+        run(lambda conn: reports.recent(conn, Filters(scope), limit=FEED)),
+        _simulating(datasette, scope),
     )
     context = {
         "simulating": simulating,
@@ -108,7 +110,7 @@ def _choices(request: Request) -> tuple[str, Dimension]:
     )
 
 
-async def _simulating(datasette: Datasette) -> list[dict[str, str]]:
+async def _simulating(datasette: Datasette, scope: Scope) -> list[dict[str, str]]:
     """The listeners and projects whose calls fail on purpose at this moment."""
     opened = access.doors(datasette)
     entries = await opened.ask(lambda control: control.failures.list()) if opened else []
@@ -116,6 +118,7 @@ async def _simulating(datasette: Datasette) -> list[dict[str, str]]:
         {"scope": entry.scope, "name": entry.name, "what": "; ".join(described(entry.failures).values())}
         for entry in entries
         if entry.failures.enabled
+        and (scope.everything or (entry.scope == "project" and entry.name in scope.projects))
     ]
 
 
@@ -150,13 +153,13 @@ def _signature(calls: list[reports.Row]) -> str:
 
 async def live(datasette: Datasette, request: Request) -> Response:
     """What changed since `seen`: rows and cards as HTML, so there is one template for both."""
-    access.require(request)
+    scope = await access.scope(datasette, request)
     now, run = clock.now(), config.usage(datasette).execute_fn
-    calls = await run(lambda conn: reports.recent(conn, limit=FEED))
+    calls = await run(lambda conn: reports.recent(conn, Filters(scope), limit=FEED))
     signature = _signature(calls)
     if request.args.get("seen") == signature:
         return Response.json({"signature": signature, "changed": False})
-    day = await run(lambda conn: today(conn, now))
+    day = await run(lambda conn: today(conn, scope, now))
     rendered = {
         name: await datasette.render_template(
             f"llm/_{name}.html", {**_cards(day), "calls": calls, "now": now}, request
@@ -167,7 +170,6 @@ async def live(datasette: Datasette, request: Request) -> Response:
 
 
 async def summary_json(datasette: Datasette, request: Request) -> Response:
-    access.require(request)
     return await _json(
         datasette, request, lambda conn, span, filters: asdict(reports.summary(conn, span, filters))
     )
@@ -185,8 +187,8 @@ async def timeseries_json(datasette: Datasette, request: Request) -> Response:
         return Response.json({"ok": False, "error": "unknown measure, by or interval"}, status=400)
 
     def ask(conn: sqlite3.Connection, span: Window, filters: Filters) -> dict[str, Any]:
-        bounded = reports.bounded(conn, span)
-        return asdict(reports.timeseries(conn, bounded, interval, measure, by, filters))  # type: ignore[arg-type]
+        bounded = reports.bounded(conn, span, filters)
+        return asdict(reports.timeseries(conn, bounded, filters, interval, measure, by))  # type: ignore[arg-type]
 
     return await _json(datasette, request, ask)
 
@@ -196,8 +198,9 @@ async def _json(
     request: Request,
     ask: Callable[[sqlite3.Connection, Window, Filters], dict[str, Any]],
 ) -> Response:
+    scope = await access.scope(datasette, request)
     try:
-        span, filters = query.read(request.args, clock.now())
+        span, filters = query.read(request.args, scope, clock.now())
     except ConfigError as error:
         return Response.json({"ok": False, "error": str(error)}, status=400)
     found = await config.usage(datasette).execute_fn(lambda conn: ask(conn, span, filters))

@@ -16,10 +16,10 @@ from llm_intercept.store.bodies import StoredBody, read_bodies
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
-    access.require(request)
+    scope = await access.scope(datasette, request)
     wanted = request.url_vars["request_id"].lower()
     try:
-        call = await config.usage(datasette).execute_fn(lambda conn: reports.request(conn, wanted))
+        call = await config.usage(datasette).execute_fn(lambda conn: reports.request(conn, wanted, scope))
     except errors.NotFound as error:
         raise NotFound(str(error)) from None
     settings = config.read(datasette)

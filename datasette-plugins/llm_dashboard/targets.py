@@ -4,18 +4,24 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from datasette import Response
+from datasette import Forbidden, Response
 from datasette.app import Datasette
 from datasette.utils.asgi import Request
 
 from llm_dashboard import access, clock, config
+from llm_dashboard.authentication import actor_of
+from llm_intercept import errors
+from llm_intercept.manage.breakers import Breakers
+from llm_intercept.manage.desk import Desk
 from llm_intercept.policy import cooling
+from llm_intercept.policy.actor import Actor
 from llm_intercept.policy.cooling import Room
 from llm_intercept.store import pools, report_tries
 from llm_intercept.store.breakers import ResetKey
 from llm_intercept.store.control import Control
 from llm_intercept.store.credentials import Credential
 from llm_intercept.store.pools import BreakerRow, KeyRow
+from llm_intercept.store.report_terms import EVERYTHING
 from llm_intercept.store.report_time import Window
 
 PATH = "/-/llm/targets"
@@ -46,7 +52,7 @@ class BreakerLine:
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
-    access.require(request)
+    access.require_admin(request)
     opened, now = access.doors(datasette), clock.now()
     if opened is None:
         return Response.redirect(datasette.urls.instance())
@@ -55,8 +61,8 @@ async def page(datasette: Datasette, request: Request) -> Response:
         opened.ask(_stored),
         run(pools.read_keys),
         run(pools.read_breakers),
-        run(lambda conn: report_tries.again(conn, day)),
-        run(lambda conn: report_tries.failovers(conn, day)),
+        run(lambda conn: report_tries.again(conn, day, EVERYTHING)),
+        run(lambda conn: report_tries.failovers(conn, day, EVERYTHING)),
     )
     context = {
         "keys": [key_line(key, known, asked, now) for key in stored],
@@ -123,5 +129,13 @@ async def reset(datasette: Datasette, request: Request) -> Response:
         form = await request.post_vars()
         place = tuple(form.get(name, "")[:300] for name in ("provider", "credential", "model"))
         if place[0]:
-            await opened.ask(lambda control: control.breakers.ask(*place))
+            who = actor_of(request)
+            try:
+                await opened.ask(lambda control: _reset(control, who, *place))
+            except errors.Forbidden as error:
+                raise Forbidden(str(error)) from error
     return Response.redirect(datasette.urls.path(PATH))
+
+
+def _reset(control: Control, who: Actor, provider: str, credential: str, model: str) -> None:
+    Breakers(Desk(control, control.audit)).reset(who, provider, credential, model)

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from contextlib import closing
 
 import click
 
 from llm_intercept import config, environment, resources
+from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
 from llm_intercept.settings import Settings
 from llm_intercept.store.control import Control
@@ -19,27 +21,30 @@ _SECRET_LABEL = "datasette secret v1"
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8001]")
 @click.option("--login-link", "only_link", is_flag=True, help="Print a link for one login and exit.")
-def dashboard(host: str | None, port: int | None, only_link: bool) -> None:
+@click.option("--setup-link", is_flag=True, help="Print a link to make the first admin and exit.")
+def dashboard(host: str | None, port: int | None, only_link: bool, setup_link: bool) -> None:
     """Run the dashboard alone, in the foreground, or print a login link.
 
     \b
     Example:
       llm-intercept dashboard --port 8001
       llm-intercept dashboard --login-link
+      llm-intercept dashboard --setup-link
 
-    A link works once, for ten minutes; the login it gives lasts (setting
-    dashboard.session_hours).
+    A login link works once, for ten minutes, and lets whoever opens it in as the administrator;
+    the login it gives lasts (setting dashboard.session_hours). A setup link makes the first user
+    with a password, within an hour.
     """
     given = {"dashboard.host": host, "dashboard.port": port}
     overrides = {name: value for name, value in given.items() if value is not None}
     home = Home.find(os.environ)
     home.ensure()
     settings = config.load(home, os.environ, overrides).settings
-    link = login_link(home, settings)
-    if only_link:
-        click.echo(link)
+    if only_link or setup_link:
+        click.echo(new_setup_link(home, settings) if setup_link else login_link(home, settings))
         return
-    click.echo(f"dashboard  {link}    (link for one login, valid 10 minutes)", err=True)
+    for line in ways_in(home, settings):
+        click.echo(line, err=True)
     argv, env = serve_arguments(home, settings, settings.dashboard.port)
     os.execve(argv[0], argv, {**os.environ, **env})
 
@@ -57,19 +62,45 @@ def serve_arguments(home: Home, settings: Settings, port: int) -> tuple[list[str
     argv += ["--config", str(plugins / "datasette.yaml"), "--plugins-dir", str(plugins)]
     argv += [word for name, value in chosen.items() for word in ("--setting", name, value)]
     # Other people's plugins in the same environment stay out: they would run with everybody's data.
-    return argv, {"DATASETTE_SECRET": _secret(home), "DATASETTE_LOAD_PLUGINS": ""}
+    # Nor does the server believe X-Forwarded-For of whoever is on this machine: the plugin decides that.
+    environ = {"DATASETTE_LOAD_PLUGINS": "", "FORWARDED_ALLOW_IPS": ""}
+    return argv, {"DATASETTE_SECRET": _secret(home), **environ}
 
 
 def login_link(home: Home, settings: Settings) -> str:
     """A URL that logs one browser in, once, within ten minutes."""
-    control = Control(home.control_db, Vault.load(home.secret_key))
-    try:
-        code = control.sessions.create_link()
-    finally:
-        control.close()
-    return (
-        f"{environment.proxy_url(settings.dashboard.host, settings.dashboard.port)}/-/llm/login?code={code}"
-    )
+    with closing(_opened(home)) as control:
+        return f"{address(settings)}/-/llm/login?code={control.sessions.create_link()}"
+
+
+def new_setup_link(home: Home, settings: Settings) -> str:
+    """A URL that makes the first admin, once, within an hour."""
+    with closing(_opened(home)) as control:
+        if not control.accounts.without_users():
+            raise Conflict("there are users already; invite more with `llm-intercept user invite NAME`")
+        return f"{address(settings)}/-/llm/setup?code={control.sessions.create_link('setup')}"
+
+
+def ways_in(home: Home, settings: Settings) -> list[str]:
+    """What is printed at the start: links as long as nobody has a login of their own."""
+    with closing(_opened(home)) as control:
+        nobody = control.accounts.without_users()
+    if not nobody:
+        return [f"dashboard  {address(settings)}/"]
+    return [
+        f"dashboard  {login_link(home, settings)}    (link for one login, valid 10 minutes)",
+        f"first user {new_setup_link(home, settings)}    (optional: logins with passwords, valid 1 hour)",
+    ]
+
+
+def address(settings: Settings) -> str:
+    """Where people reach the dashboard."""
+    listening = environment.proxy_url(settings.dashboard.host, settings.dashboard.port)
+    return settings.dashboard.url.rstrip("/") or listening
+
+
+def _opened(home: Home) -> Control:
+    return Control(home.control_db, Vault.load(home.secret_key))
 
 
 def _secret(home: Home) -> str:

@@ -56,7 +56,7 @@ def _about_rows(session: Session) -> Iterator[Finding]:
     except InterceptError as error:
         yield Finding("keys", "failed", str(error), "restore secret.key from a backup")
         return
-    newest = reports.recent(session.usage, limit=1)
+    newest = reports.recent(session.usage, reports.Filters(reports.EVERYTHING), limit=1)
     yield doctor.check_clock(session.now, _id(newest), asyncio.run(_offset(session)))
 
 

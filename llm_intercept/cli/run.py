@@ -19,7 +19,7 @@ from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.policy.tokens import Valid
 from llm_intercept.store import reports
 from llm_intercept.store.projects import DEFAULT_PROJECT
-from llm_intercept.store.report_terms import Filters
+from llm_intercept.store.report_terms import EVERYTHING, Filters
 from llm_intercept.store.report_time import Window
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # what a shell returns
@@ -91,7 +91,7 @@ def identity(session: Session, project: str | None, token: str | None) -> Iterat
     name = f"run-{secrets.token_hex(4)}"
     made = session.control.tokens.create(project or DEFAULT_PROJECT, name, lifetime=RUN_TOKEN_LIFETIME)
     try:
-        yield Identity(made.text, Filters(project=made.token.project, token=name))
+        yield Identity(made.text, Filters(EVERYTHING, project=made.token.project, token=name))
     finally:
         session.control.tokens.revoke(made.token.id)
 
@@ -100,7 +100,7 @@ def _filters(session: Session, token: str) -> Filters | None:
     state = session.control.token(token, session.now)
     if not isinstance(state, Valid):
         return None  # a token of another proxy: its calls are in that one's books
-    return Filters(project=state.principal.project, token=state.principal.token)
+    return Filters(EVERYTHING, project=state.principal.project, token=state.principal.token)
 
 
 def supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from llm_intercept.cli.session import Session
-from llm_intercept.store.report_terms import Filters
+from llm_intercept.store.report_terms import EVERYTHING, Filters
 from llm_intercept.store.report_time import Window, window
 
 _OPTIONS = (
@@ -41,4 +41,4 @@ def span_options[F: Callable[..., Any]](function: F) -> F:
 
 def read_span(session: Session, options: dict[str, str]) -> Span:
     asked = {name: options[name] for name in ("project", "token", "provider", "model")}
-    return Span(window(options["since"], options["until"], session.now_us), Filters(**asked))
+    return Span(window(options["since"], options["until"], session.now_us), Filters(EVERYTHING, **asked))

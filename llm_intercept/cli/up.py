@@ -207,7 +207,7 @@ def ready(url: str) -> bool:
 def _next_step(home: Home, settings: Settings, url: str, dashboard: bool) -> str:
     lines = [f"proxy      {url}    (how to connect: open it in a browser)"]
     if dashboard:
-        lines.append(f"dashboard  {_login_link(home, settings)}    (link for one login, valid 10 minutes)")
+        lines += _ways_in(home, settings)
     lines += [
         f"home       {home.path}",
         "",
@@ -230,13 +230,13 @@ def _ourselves() -> str:
     return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
 
 
-def _login_link(home: Home, settings: Settings) -> str:
-    from llm_intercept.cli.dashboard import login_link
+def _ways_in(home: Home, settings: Settings) -> list[str]:
+    from llm_intercept.cli.dashboard import ways_in
 
     try:
-        return login_link(home, settings)
+        return ways_in(home, settings)
     except InterceptError as error:
-        return f"(no login link: {error})"
+        return [f"dashboard  (no login link: {error})"]
 
 
 command = up

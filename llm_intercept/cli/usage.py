@@ -139,7 +139,7 @@ def recent(session: Session, /, limit: int, only_errors: bool, as_json: bool, **
         found = reports.errors(session.usage, span.window, span.filters, limit)
     else:
         since, until = span.window.since, span.window.until
-        found = reports.recent(session.usage, since - 1, limit, span.filters, until)
+        found = reports.recent(session.usage, span.filters, since - 1, limit, until)
     if as_json:
         print_json(found)
     elif not found:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import orjson
 
-from llm_intercept.store.report_terms import ANY, Filters
+from llm_intercept.store.report_terms import Filters
 from llm_intercept.store.report_time import Window
 
 type Format = Literal["csv", "ndjson", "json"]
@@ -71,7 +71,7 @@ def tail(kind: Format) -> str:
 
 
 def export(
-    conn: sqlite3.Connection, span: Window, kind: Format, filters: Filters = ANY, limit: int = PAGE
+    conn: sqlite3.Connection, span: Window, kind: Format, filters: Filters, limit: int = PAGE
 ) -> Iterator[str]:
     """The whole export as pieces of text."""
     names = columns(conn)

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from llm_intercept.errors import NotFound
-from llm_intercept.store.report_terms import ANY, ERRORS, Dimension, Filters, Row
+from llm_intercept.store.report_terms import ERRORS, Dimension, Filters, Row, Scope
 from llm_intercept.store.report_time import Window
 
 
@@ -16,14 +16,12 @@ def rows(
     return _dicts(conn, statement, [span.since, span.until, *parameters, limit])
 
 
-def errors(conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 50) -> list[Row]:
+def errors(conn: sqlite3.Connection, span: Window, filters: Filters, limit: int = 50) -> list[Row]:
     """The latest calls that count as errors."""
     return rows(conn, span, filters, "id DESC", limit, f" AND outcome IN ({ERRORS})")
 
 
-def error_groups(
-    conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 20
-) -> list[Row]:
+def error_groups(conn: sqlite3.Connection, span: Window, filters: Filters, limit: int = 20) -> list[Row]:
     """Errors counted by provider, outcome, status and type."""
     condition, parameters = filters.clauses()
     statement = f"""SELECT provider, outcome, status, error_type, count(*) AS requests, max(id) AS last_id
@@ -32,21 +30,19 @@ def error_groups(
     return _dicts(conn, statement, [span.since, span.until, *parameters, limit])
 
 
-def slowest(conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 50) -> list[Row]:
+def slowest(conn: sqlite3.Connection, span: Window, filters: Filters, limit: int = 50) -> list[Row]:
     return rows(conn, span, filters, "duration_ms DESC, id DESC", limit, " AND duration_ms IS NOT NULL")
 
 
-def most_expensive(
-    conn: sqlite3.Connection, span: Window, filters: Filters = ANY, limit: int = 50
-) -> list[Row]:
+def most_expensive(conn: sqlite3.Connection, span: Window, filters: Filters, limit: int = 50) -> list[Row]:
     return rows(conn, span, filters, "cost_nanos DESC, id DESC", limit, " AND cost_nanos > 0")
 
 
 def recent(
     conn: sqlite3.Connection,
+    filters: Filters,
     after_id: int = 0,
     limit: int = 50,
-    filters: Filters = ANY,
     before_id: int = 1 << 62,
 ) -> list[Row]:
     """The newest calls first, between two ids. An id is the time a call began: one that took long
@@ -54,18 +50,25 @@ def recent(
     return rows(conn, Window(after_id + 1, before_id), filters, "id DESC", limit)
 
 
-def by_listener(conn: sqlite3.Connection, span: Window) -> dict[str, Row]:
+def by_listener(conn: sqlite3.Connection, span: Window, scope: Scope) -> dict[str, Row]:
     """Calls that came by named listeners: how many, how many failed, what they cost."""
+    condition, parameters = scope.clause()
     statement = f"""SELECT listener, count(*) AS requests, sum(outcome IN ({ERRORS})) AS errors,
         sum(cost_nanos) AS cost_nanos, max(id) AS last_id
-        FROM requests WHERE id >= ? AND id < ? AND listener <> '' GROUP BY 1"""  # noqa: S608
-    return {str(row["listener"]): row for row in _dicts(conn, statement, [span.since, span.until])}
+        FROM requests WHERE id >= ? AND id < ? AND listener <> ''{condition} GROUP BY 1"""  # noqa: S608
+    found = _dicts(conn, statement, [span.since, span.until, *parameters])
+    return {str(row["listener"]): row for row in found}
 
 
-def request(conn: sqlite3.Connection, request_id: str) -> Row:
-    """One call by its UUID (or integer id) with its attempts under `tries`, and its `violations`."""
+def request(conn: sqlite3.Connection, request_id: str, scope: Scope) -> Row:
+    """One call by its UUID (or integer id) with its attempts under `tries`, and its `violations`.
+
+    A call outside of the scope is not there.
+    """
+    condition, parameters = scope.clause()
     column = "id" if request_id.isdigit() else "request_id"
-    found = _dicts(conn, f"SELECT * FROM requests WHERE {column} = ?", [request_id])  # noqa: S608
+    statement = f"SELECT * FROM requests WHERE {column} = ?{condition}"  # noqa: S608
+    found = _dicts(conn, statement, [request_id, *parameters])
     if not found:
         raise NotFound(f"there is no request {request_id}")
     attempts = "SELECT * FROM attempts WHERE request_id = ? ORDER BY number"
@@ -79,14 +82,17 @@ def request(conn: sqlite3.Connection, request_id: str) -> Row:
     }
 
 
-def known(conn: sqlite3.Connection, dimension: Dimension) -> list[str]:
+def known(conn: sqlite3.Connection, dimension: Dimension, scope: Scope) -> list[str]:
     """The values a filter can take."""
-    statement = f"SELECT DISTINCT {dimension} FROM usage_day WHERE {dimension} <> '' ORDER BY 1"  # noqa: S608
-    return [row[0] for row in conn.execute(statement)]
+    condition, parameters = scope.clause()
+    statement = f"SELECT DISTINCT {dimension} FROM usage_day WHERE {dimension} <> ''{condition} ORDER BY 1"  # noqa: S608
+    return [row[0] for row in conn.execute(statement, parameters)]
 
 
-def is_empty(conn: sqlite3.Connection) -> bool:
-    return conn.execute("SELECT 1 FROM requests LIMIT 1").fetchone() is None
+def is_empty(conn: sqlite3.Connection, scope: Scope) -> bool:
+    condition, parameters = scope.clause()
+    statement = f"SELECT 1 FROM requests WHERE id > 0{condition} LIMIT 1"  # noqa: S608
+    return conn.execute(statement, parameters).fetchone() is None
 
 
 def _dicts(conn: sqlite3.Connection, statement: str, parameters: Sequence[object]) -> list[Row]:

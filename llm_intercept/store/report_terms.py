@@ -1,10 +1,13 @@
 """The words that reports are made of: measures, dimensions, filters. One definition for rollups and raw rows.
 
+Every report takes a `Scope`, by itself or in its `Filters`, and has no default for it: whose calls may be
+counted is decided by the caller, and becomes SQL in `Scope.clause` and nowhere else.
 A measure must mean the same here, in a raw row, as in the rollup column of its name (`store/rollup.py`).
 """
 
+import json
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +15,7 @@ from llm_intercept.store.rollup import BUCKETS, LATENCY_BOUNDS_MS
 from llm_intercept.store.rows import ERROR_OUTCOMES
 
 type Dimension = Literal["project", "token", "provider", "model"]
+type RowDimension = Literal["user", "credential", "listener", "outcome"]  # which the rollups do not know
 type Row = dict[str, object]
 
 DIMENSIONS: tuple[Dimension, ...] = ("project", "token", "provider", "model")
@@ -50,12 +54,33 @@ HISTOGRAMS = _histogram("duration") | _histogram("ttft")
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose calls somebody may see: all, or those of some projects and of some (project, token)."""
+
+    everything: bool = False
+    projects: frozenset[str] = frozenset()
+    tokens: frozenset[tuple[str, str]] = frozenset()
+
+    def clause(self) -> tuple[str, list[str]]:
+        """A condition that begins with AND, and its parameters; for raw rows and rollups alike."""
+        if self.everything:
+            return "", []
+        by_token = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+        condition = f" AND (project IN (SELECT value FROM json_each(?)) OR (project, token) IN ({by_token}))"  # noqa: S608
+        return condition, [json.dumps(sorted(self.projects)), json.dumps(sorted(self.tokens))]
+
+
+EVERYTHING = Scope(everything=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What a report is restricted to; "" means any. The outcome `error` stands for all that count as one.
 
-    `failure` is one kind of what was simulated on purpose, or `any`.
+    `failure` is one kind of what was simulated on purpose, or `any`; `status` 429 or 4xx; `stream` yes or no.
     """
 
+    scope: Scope
     project: str = ""
     token: str = ""
     provider: str = ""
@@ -63,23 +88,47 @@ class Filters:
     outcome: str = ""
     listener: str = ""
     failure: str = ""
+    user: str = ""
+    credential: str = ""
+    status: str = ""
+    stream: str = ""
 
     def clauses(self) -> tuple[str, list[str]]:
         """Conditions that begin with AND, and their parameters."""
-        named = {name: value for name, value in asdict(self).items() if value}
-        conditions = {name: f" AND {name} = ?" for name in named}
-        if named.get("outcome") == "error":
-            del named["outcome"]
-            conditions["outcome"] = f" AND outcome IN ({ERRORS})"
-        if named.get("failure") == "any":
-            del named["failure"]
-            conditions["failure"] = " AND failure <> ''"
-        elif "failure" in named:  # a call can have several
-            conditions["failure"] = " AND instr(',' || failure || ',', ',' || ? || ',')"
-        return "".join(conditions.values()), list(named.values())
+        conditions, values = "", []
+        for name, value in self.chosen().items():
+            condition, parameters = _condition(name, value)
+            conditions += condition
+            values += parameters
+        scope, parameters = self.scope.clause()
+        return conditions + scope, [*values, *parameters]
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether it asks for something that the rollups do not know."""
+        return any(name not in DIMENSIONS for name in self.chosen())
+
+    def chosen(self) -> dict[str, str]:
+        """What was asked for, without the scope."""
+        return {name: value for name in FILTER_NAMES if (value := getattr(self, name))}
 
 
-ANY = Filters()
+def _condition(name: str, value: str) -> tuple[str, list[str]]:
+    match name, value:
+        case "outcome", "error":
+            return f" AND outcome IN ({ERRORS})", []
+        case "failure", "any":
+            return " AND failure <> ''", []
+        case "failure", _:  # a call can have several
+            return " AND instr(',' || failure || ',', ',' || ? || ',')", [value]
+        case "stream", _:
+            return f" AND stream {'=' if value == 'no' else '<>'} 0", []
+        case "status", _ if value.endswith("xx"):
+            return " AND status / 100 = CAST(? AS INTEGER)", [value[:-2]]
+    return f" AND {name} = ?", [value]
+
+
+FILTER_NAMES = tuple(field.name for field in fields(Filters) if field.name != "scope")
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -22,13 +22,15 @@ from llm_intercept.store.report_rows import (
     slowest,
 )
 from llm_intercept.store.report_terms import (
-    ANY,
     DIMENSIONS,
+    EVERYTHING,
     HISTOGRAMS,
     MEASURES,
     Dimension,
     Filters,
     Row,
+    RowDimension,
+    Scope,
     connect,
 )
 from llm_intercept.store.report_time import Interval, Segment, Window, bucket, buckets, segments
@@ -36,12 +38,14 @@ from llm_intercept.store.rollup import BUCKETS, percentile
 
 __all__ = [
     "DIMENSIONS",
+    "EVERYTHING",
     "MEASURES",
     "Dimension",
     "Filters",
     "Interval",
     "Line",
     "Row",
+    "Scope",
     "Series",
     "Summary",
     "Window",
@@ -129,64 +133,64 @@ class Series:
     values: dict[str, list[int]]
 
 
-def summary(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> Summary:
-    found = collect(conn, span, (), (*MEASURES, *HISTOGRAMS), filters)
+def summary(conn: sqlite3.Connection, span: Window, filters: Filters) -> Summary:
+    found = collect(conn, span, filters, (), (*MEASURES, *HISTOGRAMS))
     return _summary(found.get((), {}))
 
 
 def breakdown(
-    conn: sqlite3.Connection, span: Window, by: Dimension | Interval, filters: Filters = ANY
+    conn: sqlite3.Connection, span: Window, by: Dimension | RowDimension | Interval, filters: Filters
 ) -> list[Line]:
     """One line for each value of `by`: times in order, the rest by cost, then by requests."""
     finest: Interval = "hour" if by == "hour" else "day"
-    found = collect(conn, span, (by,), (*MEASURES, *HISTOGRAMS), filters, finest)
+    found = collect(conn, span, filters, (by,), (*MEASURES, *HISTOGRAMS), finest)
     lines = _lines((key[0], sums) for key, sums in found.items())
     return sorted(lines, key=lambda line: line.key) if by in ("hour", "day") else lines
 
 
-def by_day(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+def by_day(conn: sqlite3.Connection, span: Window, filters: Filters) -> list[Line]:
     return breakdown(conn, span, "day", filters)
 
 
-def by_project(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+def by_project(conn: sqlite3.Connection, span: Window, filters: Filters) -> list[Line]:
     return breakdown(conn, span, "project", filters)
 
 
-def by_token(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+def by_token(conn: sqlite3.Connection, span: Window, filters: Filters) -> list[Line]:
     return breakdown(conn, span, "token", filters)
 
 
-def by_provider(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+def by_provider(conn: sqlite3.Connection, span: Window, filters: Filters) -> list[Line]:
     return breakdown(conn, span, "provider", filters)
 
 
-def by_model(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> list[Line]:
+def by_model(conn: sqlite3.Connection, span: Window, filters: Filters) -> list[Line]:
     return breakdown(conn, span, "model", filters)
 
 
 def timeseries(
     conn: sqlite3.Connection,
     span: Window,
+    filters: Filters,
     interval: Interval,
     measure: str,
     by: Dimension | Literal["none"] = "none",
-    filters: Filters = ANY,
 ) -> Series:
     """One measure over time, gap-filled; series in order of their totals. Without `by` its name is ""."""
-    return timelines(conn, span, interval, (measure,), by, filters)[measure]
+    return timelines(conn, span, filters, interval, (measure,), by)[measure]
 
 
 def timelines(
     conn: sqlite3.Connection,
     span: Window,
+    filters: Filters,
     interval: Interval,
     measures: Sequence[str],
     by: Dimension | Literal["none"] = "none",
-    filters: Filters = ANY,
 ) -> dict[str, Series]:
     """Several measures over time for one reading of the rows."""
     keys = (interval,) if by == "none" else (interval, by)
-    found = collect(conn, span, keys, measures, filters, interval)
+    found = collect(conn, span, filters, keys, measures, interval)
     times = buckets(span, interval)
     return {measure: _series(found, measure, times, interval) for measure in measures}
 
@@ -201,9 +205,9 @@ def _series(found: Sums, measure: str, times: list[str], interval: Interval) -> 
     return Series(interval, times, dict(ranked))
 
 
-def leaders(conn: sqlite3.Connection, span: Window, filters: Filters = ANY) -> dict[Dimension, list[Line]]:
+def leaders(conn: sqlite3.Connection, span: Window, filters: Filters) -> dict[Dimension, list[Line]]:
     """The breakdowns by every dimension for one reading of the rows; without percentiles."""
-    found = collect(conn, span, DIMENSIONS, MEASURES, filters)
+    found = collect(conn, span, filters, DIMENSIONS, MEASURES)
     tables: dict[Dimension, dict[str, dict[str, float]]] = {name: {} for name in DIMENSIONS}
     for key, sums in found.items():
         for name, value in zip(DIMENSIONS, key, strict=True):
@@ -224,15 +228,14 @@ def _lines(found: Iterable[tuple[str, dict[str, float]]]) -> list[Line]:
 def collect(
     conn: sqlite3.Connection,
     span: Window,
+    filters: Filters,
     keys: Sequence[str],
     measures: Iterable[str],
-    filters: Filters = ANY,
     finest: Interval = "day",
 ) -> Sums:
     """Sums of `measures` for each combination of `keys` (hour, day or a dimension)."""
     names = tuple(measures)
-    # The rollups know neither outcomes nor listeners nor what was simulated.
-    raw = filters.outcome or filters.listener or filters.failure
+    raw = filters.needs_rows or any(key not in (*DIMENSIONS, *_ROLLUP_KEYS) for key in keys)
     parts = [Segment("requests", span.since, span.until)] if raw else segments(span, finest=finest)
     found: Sums = {}
     for part in parts:
@@ -303,7 +306,9 @@ def total(lines: Iterable[Line]) -> Summary:
     return Summary(**{name: counted[name] for name in _COUNTED})
 
 
-def bounded(conn: sqlite3.Connection, span: Window) -> Window:
+def bounded(conn: sqlite3.Connection, span: Window, filters: Filters) -> Window:
     """The window without the time before the first call, so that a chart of everything begins with it."""
-    first: int | None = conn.execute("SELECT min(id) FROM requests").fetchone()[0]
+    condition, parameters = filters.scope.clause()
+    statement = f"SELECT min(id) FROM requests WHERE id > 0{condition}"  # noqa: S608
+    first: int | None = conn.execute(statement, parameters).fetchone()[0]
     return Window(min(max(span.since, first or span.since), span.until), span.until)

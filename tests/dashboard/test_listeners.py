@@ -13,7 +13,7 @@ from llm_intercept.store import report_rows, reports
 from llm_intercept.store.control import Control
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.report_time import Window
-from llm_intercept.store.reports import Filters
+from llm_intercept.store.reports import EVERYTHING, Filters
 from llm_intercept.store.rows import RequestRow
 from llm_intercept.store.usage import write_batch
 from llm_intercept.vault import Vault
@@ -115,7 +115,7 @@ def test_the_requests_of_one(visitor: Visitor, home: Home) -> None:
     assert '<select name="listener">' not in visitor.get("/-/llm/requests?since=9d").text
     span = Window(0, NOW + 1)
     with contextlib.closing(reports.connect(home.usage_db)) as conn:
-        assert reports.summary(conn, span, Filters(listener="team")).requests == 3
-        assert reports.summary(conn, span, Filters(listener="team", outcome="error")).errors == 1
-        counted = report_rows.by_listener(conn, span)
+        assert reports.summary(conn, span, Filters(EVERYTHING, listener="team")).requests == 3
+        assert reports.summary(conn, span, Filters(EVERYTHING, listener="team", outcome="error")).errors == 1
+        counted = report_rows.by_listener(conn, span, EVERYTHING)
     assert {name: (found["requests"], found["errors"]) for name, found in counted.items()} == {"team": (3, 1)}

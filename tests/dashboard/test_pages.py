@@ -16,10 +16,12 @@ from llm_intercept.store import reports
 from llm_intercept.store.bodies import Body, Capture, write_bodies
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.report_time import preset, window
-from llm_intercept.store.reports import Filters
+from llm_intercept.store.reports import EVERYTHING, Filters
 from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 from llm_intercept.store.usage import write_batch
 from tests.dashboard.conftest import NOW, Visitor, log_in
+
+ALL = Filters(EVERYTHING)
 
 REPORTS = (
     "by-day",
@@ -54,7 +56,7 @@ def test_the_overview_shows_the_totals_of_its_range(
 ) -> None:
     answer = owner.get(f"/?range={range_name}&by={by}")
     assert answer.status_code == 200
-    expected = reports.summary(conn, preset(range_name, NOW)[0])
+    expected = reports.summary(conn, preset(range_name, NOW)[0], ALL)
     assert total(answer.text, "Requests") == f"{expected.requests:,}"
     assert total(answer.text, "Cost") == f"${expected.cost_nanos / 1e9:,.2f}"
     charted = [json.loads(data) for data in re.findall(r'data-for="\w+">(.*?)</script>', answer.text)]
@@ -77,7 +79,7 @@ def test_today_is_compared_with_yesterday_until_the_same_moment(
 ) -> None:
     day = 86_400_000_000
     start = NOW - NOW % day
-    now = reports.summary(conn, window("today", "", NOW)).requests
+    now = reports.summary(conn, window("today", "", NOW), ALL).requests
     before = conn.execute(
         "SELECT count(*) FROM requests WHERE id >= ? AND id < ?", (start - day, NOW - day)
     ).fetchone()[0]
@@ -152,7 +154,7 @@ def test_list_export_and_json_agree(owner: Visitor, conn: sqlite3.Connection, qu
     assert len(rows) == summary["requests"]
     assert f"<b>{len(rows):,}</b> requests" in shown
     assert sum(row["cost_nanos"] or 0 for row in array) == summary["cost_nanos"]
-    stored = {row["id"]: row for row in reports.recent(conn, limit=5000)}
+    stored = {row["id"]: row for row in reports.recent(conn, ALL, limit=5000)}
     assert all(row["request_id"] == stored[row["id"]]["request_id"] for row in array)
 
 
@@ -185,20 +187,25 @@ def test_the_list_pages_to_the_end(owner: Visitor, conn: sqlite3.Connection) -> 
         seen += re.findall(r'<tr data-id="(\d+)"', text)
         older = re.search(r'href="\?([^"]+)">Older<', text)
         query = older[1].replace("&amp;", "&") if older else ""
-    expected = reports.rows(conn, window("9d", "", NOW), Filters(project="search"), "id DESC", 5000)
+    expected = reports.rows(
+        conn, window("9d", "", NOW), Filters(EVERYTHING, project="search"), "id DESC", 5000
+    )
     assert len(expected) > 50
     assert seen == [str(row["id"]) for row in expected]
 
 
 def test_timeseries_as_json(owner: Visitor, conn: sqlite3.Connection) -> None:
     found = owner.get("/-/llm/timeseries.json?measure=cost_nanos&by=model&since=9d", html=False).json()
-    assert sum(map(sum, found["values"].values())) == reports.summary(conn, window("9d", "", NOW)).cost_nanos
+    assert (
+        sum(map(sum, found["values"].values()))
+        == reports.summary(conn, window("9d", "", NOW), ALL).cost_nanos
+    )
     everything = owner.get("/-/llm/timeseries.json", html=False).json()
     assert 9 <= len(everything["buckets"]) <= 11, "begins with the first call, not in 1970"
 
 
 def test_every_call_has_its_page(owner: Visitor, conn: sqlite3.Connection) -> None:
-    for row in reports.recent(conn, limit=40):
+    for row in reports.recent(conn, ALL, limit=40):
         text = owner.get(f"/-/llm/requests/{row['request_id']}").text
         assert str(row["request_id"]) in text
         assert "Where the time went" in text
@@ -295,7 +302,7 @@ def test_stored_queries_open_as_reports(owner: Visitor, name: str) -> None:
 def test_stored_queries_agree_with_the_reports(owner: Visitor, conn: sqlite3.Connection, by: str) -> None:
     path = f"/usage/by-{by}.json?since=2026-11-14&until=2026-11-19&_shape=array&_size=max"
     rows = owner.get(path, html=False).json()
-    lines = reports.breakdown(conn, window("2026-11-14", "2026-11-19", NOW), by)
+    lines = reports.breakdown(conn, window("2026-11-14", "2026-11-19", NOW), by, ALL)
     for name in ("requests", "errors", "input_tokens", "cost_nanos", "unpriced"):
         assert {row[by]: row[name] for row in rows} == {
             line.key: getattr(line.summary, name) for line in lines
@@ -310,12 +317,12 @@ def test_stored_lists_agree_with_the_reports(
     owner: Visitor, conn: sqlite3.Connection, name: str, report: Any
 ) -> None:
     rows = owner.get(f"/usage/{name}.json?since=2026-11-14&until=2026-11-19&limit=7&_shape=array", html=False)
-    expected = report(conn, window("2026-11-14", "2026-11-19", NOW), limit=7)
+    expected = report(conn, window("2026-11-14", "2026-11-19", NOW), ALL, limit=7)
     assert [row["request_id"] for row in rows.json()] == [row["request_id"] for row in expected]
 
 
 def test_the_table_of_requests_is_readable(owner: Visitor, conn: sqlite3.Connection) -> None:
-    row = reports.most_expensive(conn, window("9d", "", NOW), limit=1)[0]
+    row = reports.most_expensive(conn, window("9d", "", NOW), ALL, limit=1)[0]
     text = owner.get(f"/usage/requests?request_id={row['request_id']}").text
     assert 'class="badge good">OK<' in text
     assert f'href="/-/llm/requests/{row["request_id"]}"' in text

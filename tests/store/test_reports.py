@@ -1,11 +1,12 @@
 """Every report over the same window says the same: raw rows, rollups, breakdowns, charts and exports."""
 
 import csv
+import inspect
 import io
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,16 +15,18 @@ import pytest
 from bench.seed import fill
 from llm_intercept.errors import NotFound
 from llm_intercept.home import Home
-from llm_intercept.store import reports
+from llm_intercept.store import export as export_module
+from llm_intercept.store import report_rows, report_tries, reports
 from llm_intercept.store.export import FORMATS, Format, columns, export, usd
 from llm_intercept.store.migrate import connect as connect_for_writing
 from llm_intercept.store.report_time import DAY, HOUR, Window, floor, preset, window
-from llm_intercept.store.reports import Filters
+from llm_intercept.store.reports import EVERYTHING, Filters, Scope
 from llm_intercept.store.rollup import LATENCY_BOUNDS_MS, percentile
 from llm_intercept.store.rows import ERROR_OUTCOMES, AttemptRow, RequestRow
 from llm_intercept.store.usage import write_batch
 
 NOW = 1_795_160_678_786_495  # 2026-11-20T07:44:38Z
+ALL = Filters(EVERYTHING)
 TODAY = floor(NOW, DAY)
 WINDOWS = {
     "everything": Window(0, TODAY + DAY),
@@ -35,14 +38,27 @@ WINDOWS = {
     "before anything": Window(0, 1000),
 }
 FILTERS = {
-    "all": Filters(),
-    "a project": Filters(project="checkout"),
-    "a model of a provider": Filters(provider="openai", model="gpt-5-mini"),
-    "an outcome": Filters(outcome="client_error"),
-    "all errors of a token": Filters(token="checkout-laptop", outcome="error"),
-    "what was simulated": Filters(failure="any"),
-    "one kind of what was simulated": Filters(failure="stream_cut"),
-    "nobody": Filters(project="'; DROP TABLE requests; --"),
+    "all": ALL,
+    "a project": Filters(EVERYTHING, project="checkout"),
+    "a model of a provider": Filters(EVERYTHING, provider="openai", model="gpt-5-mini"),
+    "an outcome": Filters(EVERYTHING, outcome="client_error"),
+    "all errors of a token": Filters(EVERYTHING, token="checkout-laptop", outcome="error"),
+    "what was simulated": Filters(EVERYTHING, failure="any"),
+    "one kind of what was simulated": Filters(EVERYTHING, failure="stream_cut"),
+    "two projects": Filters(Scope(projects=frozenset(("checkout", "search")))),
+    "a project and tokens of others": Filters(
+        Scope(
+            projects=frozenset(("docs",)),
+            tokens=frozenset((("checkout", "checkout-laptop"), ("search", "checkout-ci"))),
+        )
+    ),
+    "a token of all, by model": Filters(
+        Scope(tokens=frozenset((("checkout", "checkout-ci"),))), model="gpt-5-mini"
+    ),
+    "another's project": Filters(Scope(projects=frozenset(("docs",))), project="checkout"),
+    "nothing": Filters(Scope()),
+    "odd names": Filters(Scope(projects=frozenset(('"]', "'; --"))), outcome="error"),
+    "nobody": Filters(EVERYTHING, project="'; DROP TABLE requests; --"),
 }
 SUMS = (
     "requests",
@@ -85,6 +101,10 @@ def raw(conn: sqlite3.Connection, span: Window, chosen: Filters) -> list[dict[st
 
 
 def fits(row: dict[str, object], chosen: Filters) -> bool:
+    scope = chosen.scope
+    theirs = row["project"] in scope.projects or (row["project"], row["token"]) in scope.tokens
+    if not (scope.everything or theirs):
+        return False
     if chosen.outcome == "error" and row["outcome"] not in ERROR_OUTCOMES:
         return False
     if chosen.failure and not (
@@ -133,9 +153,9 @@ def test_all_reports_agree_with_the_rows(conn: sqlite3.Connection, span: Window,
 @pytest.mark.parametrize("by", ["none", *reports.DIMENSIONS])
 def test_charts_add_up_and_have_no_gaps(conn: sqlite3.Connection, range_name: str, by: str) -> None:
     span, interval = preset(range_name, NOW)
-    summary = reports.summary(conn, span)
+    summary = reports.summary(conn, span, ALL)
     for measure in ("requests", "cost_nanos", "input_tokens"):
-        series = reports.timeseries(conn, span, interval, measure, by)
+        series = reports.timeseries(conn, span, ALL, interval, measure, by)
         assert {len(values) for values in series.values.values()} == {len(series.buckets)}
         assert sum(map(sum, series.values.values())) == getattr(summary, measure)
         totals = [sum(values) for values in series.values.values()]
@@ -144,7 +164,7 @@ def test_charts_add_up_and_have_no_gaps(conn: sqlite3.Connection, range_name: st
 
 def test_an_empty_chart_still_has_its_buckets(conn: sqlite3.Connection) -> None:
     span = Window(0, 3 * DAY)
-    series = reports.timeseries(conn, span, "day", "requests", "project")
+    series = reports.timeseries(conn, span, ALL, "day", "requests", "project")
     assert series.buckets == ["1970-01-01", "1970-01-02", "1970-01-03"]
     assert series.values == {"": [0, 0, 0]}
 
@@ -152,10 +172,10 @@ def test_an_empty_chart_still_has_its_buckets(conn: sqlite3.Connection) -> None:
 @pytest.mark.parametrize("span", [WINDOWS["everything"], WINDOWS["seven days to the microsecond"]])
 def test_percentiles_are_those_of_the_histogram_of_the_rows(conn: sqlite3.Connection, span: Window) -> None:
 
-    durations = [row["duration_ms"] for row in raw(conn, span, Filters()) if row["duration_ms"] is not None]
+    durations = [row["duration_ms"] for row in raw(conn, span, ALL) if row["duration_ms"] is not None]
     edges = [0, *LATENCY_BOUNDS_MS, float("inf")]
     histogram = [sum(low < value <= high for value in durations) for low, high in itertools.pairwise(edges)]
-    found = reports.summary(conn, span)
+    found = reports.summary(conn, span, ALL)
     assert found.duration_ms_p50 == percentile(histogram, 0.5)
     assert found.duration_ms_p95 == percentile(histogram, 0.95)
     assert found.duration_ms_avg == pytest.approx(sum(durations) / len(durations))
@@ -163,34 +183,34 @@ def test_percentiles_are_those_of_the_histogram_of_the_rows(conn: sqlite3.Connec
 
 def test_breakdowns_are_ordered_by_cost_and_days_by_time(conn: sqlite3.Connection) -> None:
     span = WINDOWS["everything"]
-    costs = [line.summary.cost_nanos for line in reports.by_model(conn, span)]
+    costs = [line.summary.cost_nanos for line in reports.by_model(conn, span, ALL)]
     assert costs == sorted(costs, reverse=True)
-    days = [line.key for line in reports.by_day(conn, span)]
+    days = [line.key for line in reports.by_day(conn, span, ALL)]
     assert days == sorted(days)
     assert days[-1] == "2026-11-20"
 
 
 def test_lists_of_the_worst(conn: sqlite3.Connection) -> None:
     span = WINDOWS["everything"]
-    rows = raw(conn, span, Filters())
-    assert [row["id"] for row in reports.errors(conn, span, limit=5)] == [
+    rows = raw(conn, span, ALL)
+    assert [row["id"] for row in reports.errors(conn, span, ALL, limit=5)] == [
         row["id"] for row in reversed(rows) if row["outcome"] in ERROR_OUTCOMES
     ][:5]
     slow = max(rows, key=lambda row: row["duration_ms"] or 0)
-    assert reports.slowest(conn, span, limit=1)[0]["id"] == slow["id"]
+    assert reports.slowest(conn, span, ALL, limit=1)[0]["id"] == slow["id"]
     dear = max(rows, key=lambda row: row["cost_nanos"] or 0)
-    assert reports.most_expensive(conn, span, limit=1)[0]["id"] == dear["id"]
-    groups = reports.error_groups(conn, span, limit=100)
-    assert sum(group["requests"] for group in groups) == reports.summary(conn, span).errors
+    assert reports.most_expensive(conn, span, ALL, limit=1)[0]["id"] == dear["id"]
+    groups = reports.error_groups(conn, span, ALL, limit=100)
+    assert sum(group["requests"] for group in groups) == reports.summary(conn, span, ALL).errors
 
 
 def test_recent_calls_are_paged_by_id(conn: sqlite3.Connection) -> None:
-    newest = reports.recent(conn, limit=10)
+    newest = reports.recent(conn, ALL, limit=10)
     ids = [row["id"] for row in newest]
     assert ids == sorted(ids, reverse=True)
-    assert [row["id"] for row in reports.recent(conn, before_id=ids[4], limit=5)] == ids[5:]
-    assert [row["id"] for row in reports.recent(conn, after_id=ids[3])] == ids[:3]
-    assert reports.recent(conn, after_id=ids[0]) == []
+    assert [row["id"] for row in reports.recent(conn, ALL, before_id=ids[4], limit=5)] == ids[5:]
+    assert [row["id"] for row in reports.recent(conn, ALL, after_id=ids[3])] == ids[:3]
+    assert reports.recent(conn, ALL, after_id=ids[0]) == []
 
 
 def test_one_call_comes_with_its_attempts(tmp_path: Path) -> None:
@@ -201,28 +221,28 @@ def test_one_call_comes_with_its_attempts(tmp_path: Path) -> None:
     write_batch(writer, [RequestRow(NOW, "0197-a", outcome="ok", tries=tries)])
     writer.close()
     conn = reports.connect(home.usage_db)
-    found = reports.request(conn, "0197-a")
-    assert found == reports.request(conn, str(NOW))
+    found = reports.request(conn, "0197-a", EVERYTHING)
+    assert found == reports.request(conn, str(NOW), EVERYTHING)
     assert [attempt["number"] for attempt in found["tries"]] == [1, 2]
     with pytest.raises(NotFound):
-        reports.request(conn, "0197-b")
-    assert reports.known(conn, "project") == ["default"]
-    assert not reports.is_empty(conn)
-    assert reports.bounded(conn, window("", "", NOW)).since == NOW
+        reports.request(conn, "0197-b", EVERYTHING)
+    assert reports.known(conn, "project", EVERYTHING) == ["default"]
+    assert not reports.is_empty(conn, EVERYTHING)
+    assert reports.bounded(conn, window("", "", NOW), ALL).since == NOW
     conn.close()
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_size_of_pages_does_not_show_in_an_export(conn: sqlite3.Connection, kind: Format) -> None:
     span = WINDOWS["seven days to the microsecond"]
-    assert "".join(export(conn, span, kind, limit=7)) == "".join(export(conn, span, kind))
+    assert "".join(export(conn, span, kind, ALL, limit=7)) == "".join(export(conn, span, kind, ALL))
 
 
 def test_csv_json_and_ndjson_hold_the_same_rows(conn: sqlite3.Connection) -> None:
     span = WINDOWS["today"]
-    as_json = json.loads("".join(export(conn, span, "json")))
-    as_ndjson = [json.loads(line) for line in "".join(export(conn, span, "ndjson")).splitlines()]
-    as_csv = list(csv.DictReader(io.StringIO("".join(export(conn, span, "csv")))))
+    as_json = json.loads("".join(export(conn, span, "json", ALL)))
+    as_ndjson = [json.loads(line) for line in "".join(export(conn, span, "ndjson", ALL)).splitlines()]
+    as_csv = list(csv.DictReader(io.StringIO("".join(export(conn, span, "csv", ALL)))))
     assert as_json == as_ndjson
     assert [row["request_id"] for row in as_csv] == [row["request_id"] for row in as_json]
     assert [row["cost_usd"] for row in as_csv] == [row["cost_usd"] or "" for row in as_json]
@@ -234,7 +254,7 @@ def test_csv_json_and_ndjson_hold_the_same_rows(conn: sqlite3.Connection) -> Non
     ("kind", "expected"), [("csv", 1), ("ndjson", 0), ("json", 2)], ids=["csv", "ndjson", "json"]
 )
 def test_an_export_of_nothing_is_well_formed(conn: sqlite3.Connection, kind: Format, expected: int) -> None:
-    text = "".join(export(conn, WINDOWS["before anything"], kind))
+    text = "".join(export(conn, WINDOWS["before anything"], kind, ALL))
     assert len(text.splitlines()) == expected
     if kind == "json":
         assert json.loads(text) == []
@@ -248,10 +268,10 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed_in_csv_only(tmp_path: P
     write_batch(writer, [RequestRow(NOW, "0197-a", error_message=text, tokens_per_second=-1.5)])
     writer.close()
     conn = reports.connect(home.usage_db)
-    row = next(csv.DictReader(io.StringIO("".join(export(conn, Window(0, NOW + 1), "csv")), newline="")))
+    row = next(csv.DictReader(io.StringIO("".join(export(conn, Window(0, NOW + 1), "csv", ALL)), newline="")))
     assert row["error_message"] == "'" + text
     assert row["tokens_per_second"] == "-1.5"
-    assert json.loads("".join(export(conn, Window(0, NOW + 1), "ndjson")))["error_message"] == text
+    assert json.loads("".join(export(conn, Window(0, NOW + 1), "ndjson", ALL)))["error_message"] == text
     conn.close()
 
 
@@ -268,3 +288,60 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed_in_csv_only(tmp_path: P
 )
 def test_dollars_are_exact(nanos: int | None, expected: str | None) -> None:
     assert usd(nanos) == expected
+
+
+def reports_of_all_modules() -> list[Callable[..., object]]:
+    """Every public function of the modules with reports that is given a connection."""
+    return [
+        function
+        for module in (reports, report_rows, report_tries, export_module)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if "conn" in inspect.signature(function).parameters and not name.startswith("_") and name != "columns"
+    ]
+
+
+@pytest.mark.parametrize("function", reports_of_all_modules(), ids=lambda f: f"{f.__module__}.{f.__name__}")
+def test_no_report_can_be_asked_without_a_scope(function: Callable[..., object]) -> None:
+    parameters = inspect.signature(function).parameters
+    scoped = [parameters[name] for name in ("filters", "scope") if name in parameters]
+    assert len(scoped) == 1
+    assert scoped[0].default is inspect.Parameter.empty
+    assert scoped[0].annotation in (Filters, Scope)
+
+
+def test_filters_have_no_scope_by_themselves() -> None:
+    with pytest.raises(TypeError, match="scope"):
+        Filters(project="checkout")  # type: ignore[call-arg]
+
+
+def test_a_scope_holds_wherever_rows_are_read(conn: sqlite3.Connection) -> None:
+    scope = Scope(projects=frozenset(("docs",)), tokens=frozenset((("search", "search-ci"),)))
+    mine, span = Filters(scope), WINDOWS["everything"]
+
+    def is_mine(row: dict[str, object]) -> bool:
+        return row["project"] == "docs" or (row["project"], row["token"]) == ("search", "search-ci")
+
+    lists = [
+        reports.recent(conn, mine, limit=5000),
+        reports.errors(conn, span, mine, 5000),
+        reports.slowest(conn, span, mine, 5000),
+        reports.most_expensive(conn, span, mine, 5000),
+    ]
+    for found in lists:
+        assert found
+        assert all(map(is_mine, found))
+    assert reports.known(conn, "project", scope) == ["docs", "search"]
+    assert "checkout-ci" not in reports.known(conn, "token", scope)
+    everybody = reports.recent(conn, ALL, limit=5000)
+    theirs = next(row for row in everybody if not is_mine(row))
+    for reference in (str(theirs["request_id"]), str(theirs["id"])):
+        assert reports.request(conn, reference, EVERYTHING)
+        with pytest.raises(NotFound):
+            reports.request(conn, reference, scope)
+    own = next(row for row in everybody if is_mine(row))
+    assert reports.request(conn, str(own["request_id"]), scope)["id"] == own["id"]
+    assert reports.is_empty(conn, Scope())
+    assert not reports.is_empty(conn, scope)
+    first = min(row["id"] for row in everybody if is_mine(row))
+    assert reports.bounded(conn, window("", "", NOW), mine).since == first
+    assert report_rows.by_listener(conn, span, Scope()) == {}
