@@ -19,18 +19,20 @@ from llm_intercept.store.credentials import StoredCredential
 
 TIMEOUT_SECONDS = 20
 _MODEL_LISTS = ("/foundation-models", "/v1/models", "/v1beta/models", "/openai/v1/models", "/api/tags")
+_NAMES = ("id", "modelId", "model", "name")
 _SERVERS_OWN_FAULT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTest:
-    """What came of it. `status` is None when the provider was not reached."""
+    """What came of it. `status` is None when the provider was not reached; `models` are those it lists."""
 
     provider: str
     ok: bool
     status: int | None
     url: str
     sentence: str
+    models: tuple[str, ...] = ()
 
 
 async def run_test(
@@ -109,10 +111,10 @@ async def _send(request: Outgoing, url: str, trust: ssl.SSLContext) -> tuple[int
 
 
 def _judged(provider: Provider, status: int, body: bytes, url: str, keyed: bool) -> KeyTest:
-    ok = status < 300
+    ok, models = status < 300, None
     if ok:
-        models = _count(body)
-        listed = f" It lists {models} models." if models is not None else ""
+        models = _models(body)
+        listed = f" It lists {len(models)} models." if models is not None else ""
         sentence = f"{provider.title} answers{' and takes the key' if keyed else ''}.{listed}"
     elif status in (401, 403):
         sentence = f"{provider.title} refuses the key ({status}): {_message(body)}"
@@ -120,16 +122,24 @@ def _judged(provider: Provider, status: int, body: bytes, url: str, keyed: bool)
         sentence = f"{provider.title} has a problem of its own ({status}): {_message(body)}"
     else:
         sentence = f"{provider.title} answers {status} at {url}: {_message(body)}"
-    return KeyTest(provider.name, ok, status, url, sentence)
+    return KeyTest(provider.name, ok, status, url, sentence, tuple(models or ()))
 
 
-def _count(body: bytes) -> int | None:
+def _models(body: bytes) -> list[str] | None:
+    """The names in a list of models, in whichever of the usual shapes; None for what is no list."""
     try:
         found = json.loads(body)
     except ValueError:
         return None
     lists = found.values() if isinstance(found, dict) else [found]
-    return next((len(value) for value in lists if isinstance(value, list)), None)
+    entries = next((value for value in lists if isinstance(value, list)), None)
+    return None if entries is None else [_name(entry) for entry in entries]
+
+
+def _name(entry: object) -> str:
+    if isinstance(entry, dict):
+        entry = next((entry[key] for key in _NAMES if isinstance(entry.get(key), str)), "")
+    return str(entry).removeprefix("models/")
 
 
 def _message(body: bytes) -> str:

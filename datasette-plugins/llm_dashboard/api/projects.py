@@ -1,0 +1,157 @@
+"""Projects: what calls and tokens belong to, and who belongs to them."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from llm_dashboard.api.fields import Name, Policy, Reference
+from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
+from llm_dashboard.api.paging import Page, Paged, page, place_of
+from llm_dashboard.api.tokens import Tokens
+from llm_intercept.manage import Management
+from llm_intercept.manage.lists import Lists
+
+table = Table("projects", "What calls and tokens belong to.")
+_LIST = "projects"
+type Capture = Literal["default", "none", "errors", "all"]
+
+
+class ProjectView(View):
+    """A project."""
+
+    id: str
+    name: str
+    active: bool = Field(description="false: none of its tokens works")
+    owner: str = Field(description="a user's name, or empty")
+    members: list[str] = Field(description="names of users")
+    tokens: int = Field(description="how many of its tokens are not at their end")
+    capture: str | None = Field(description="which bodies are kept: none, errors, all; null: as in settings")
+    hangup: str = Field(description="when a client goes away: cut, or drain")
+    policy: Policy = Field(description="what all of its tokens may be used for")
+    created_at: str
+
+
+class Members(View):
+    """Who belongs to a project."""
+
+    owner: str
+    members: list[str]
+
+
+class ProjectFilters(Paged):
+    """Which projects."""
+
+    search: str = Field("", max_length=64, description="a part of the name")
+    active: bool | None = None
+
+
+class ProjectCreate(Model):
+    """A project to be made."""
+
+    name: Name
+    owner: str = Field("", max_length=320, description="a user by name, address or id")
+    members: list[Reference] = Field([], max_length=1000)
+    capture: Capture = "default"
+    hangup: Literal["cut", "drain"] = "cut"
+    policy: Policy = Policy()
+
+
+class ProjectChange(Model):
+    """What is left out stays."""
+
+    active: bool | None = None
+    owner: str | None = Field(None, max_length=320, description="empty: nobody")
+    capture: Capture | None = None
+    hangup: Literal["cut", "drain"] | None = None
+    policy: Policy | None = None
+    add_members: list[Reference] = Field([], max_length=1000)
+    remove_members: list[Reference] = Field([], max_length=1000)
+
+
+@table.get("/projects", "List projects", Page[ProjectView], query=ProjectFilters, command="project list")
+def list_(management: Management, call: Call[ProjectFilters, Nothing]) -> object:
+    """By name: all of them for admins, their own for others."""
+    asked = call.query
+    place = place_of(asked.cursor, _LIST, str)
+    after: Any = place[0] if place else None
+    found = Lists(management.desk).projects(call.actor, asked.search, asked.active, after, asked.limit + 1)
+    return page(found, asked.limit, _LIST, lambda project: [project.name])
+
+
+@table.post(
+    "/projects",
+    "Make a project",
+    ProjectView,
+    body=ProjectCreate,
+    status=201,
+    creates=True,
+    command="project create",
+)
+def create(management: Management, call: Call[Nothing, ProjectCreate]) -> object:
+    """Admins only."""
+    body = call.body
+    return management.projects.create(
+        call.actor,
+        body.name,
+        capture=None if body.capture == "default" else body.capture,
+        owner=body.owner,
+        members=body.members,
+        policy=body.policy,
+        hangup=body.hangup,
+    )
+
+
+@table.get("/projects/{project}", "Show a project", ProjectView, command="project show")
+def get(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """By its name."""
+    return management.projects.get(call.actor, call.path["project"])
+
+
+@table.patch(
+    "/projects/{project}", "Change a project", ProjectView, body=ProjectChange, command="project set"
+)
+def change(management: Management, call: Call[Nothing, ProjectChange]) -> object:
+    """From the next call on. Admins only."""
+    body = call.body
+    return management.projects.change(
+        call.actor,
+        call.path["project"],
+        capture=body.capture,
+        active=body.active,
+        owner=body.owner,
+        policy=body.policy,
+        hangup=body.hangup,
+        add=body.add_members,
+        remove=body.remove_members,
+    )
+
+
+@table.get("/projects/{project}/members", "List members", Members, command="project show")
+def members(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """The owner and the members of a project."""
+    return management.projects.get(call.actor, call.path["project"])
+
+
+@table.put("/projects/{project}/members/{user}", "Add a member", Members, command="project set --add-member")
+def add_member(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """A user by name, address or id. Twice is no error. Admins only."""
+    return management.projects.change(call.actor, call.path["project"], add=[call.path["user"]])
+
+
+@table.delete(
+    "/projects/{project}/members/{user}", "Remove a member", Members, command="project set --remove-member"
+)
+def remove_member(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """A user by name, address or id. Tokens that he or she has in the project stay. Admins only."""
+    return management.projects.change(call.actor, call.path["project"], remove=[call.path["user"]])
+
+
+@table.post(
+    "/projects/{project}/tokens/revoke",
+    "Revoke all tokens of a project",
+    Tokens,
+    command="token revoke --all",
+)
+def revoke_tokens(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """Answers with those that were not revoked before."""
+    return {"items": management.tokens.revoke_all(call.actor, call.path["project"])}
