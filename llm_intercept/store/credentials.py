@@ -101,6 +101,13 @@ class Credentials:
             raise NotFound(f"there is no key {name!r} for {provider}; `llm-intercept key list` shows all")
         return _credential(row)
 
+    def opened(self, provider: str, name: str) -> StoredCredential:
+        """The key itself, whether it is enabled or not: to try it."""
+        sql = "SELECT secret FROM credentials WHERE provider = ? AND name = ?"
+        found, row = self.get(provider, name), self._database.row(sql, (provider, name))
+        secret = self._database.vault.decrypt(row["secret"]) if row else SecretStr("")
+        return StoredCredential(provider, name, secret, found.base_url, found.weight, found.pool)
+
     def remove(self, provider: str, name: str) -> Credential:
         """Deletes it for good; returns what it was."""
         credential = self.get(provider, name)
