@@ -19,6 +19,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.keyring import Keyring
 
 KEY_VARIABLE = "LLM_INTERCEPT_SECRET_KEY"
+_KEY_CHECK = "llm-intercept key check"
 
 logger = logging.getLogger("llm_intercept")
 
@@ -101,6 +102,10 @@ class Vault:
         digest = self._keyed.copy()
         digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.digest()
+
+    def key_check(self) -> bytes:
+        """What control.db remembers its keys by."""
+        return self.digest(_KEY_CHECK)
 
     def misfit(self) -> ConfigError:
         """The error to raise when a database was made with other keys."""

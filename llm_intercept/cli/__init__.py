@@ -52,6 +52,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "logs": "Follow and search the structured logs.",
     },
     "Keep house": {
+        "backup": "Copy the whole home into one file, while everything runs.",
+        "restore": "Make a home out of a backup.",
         "migrate": "Show the schema versions of the databases, and bring them up to date.",
         "secret": "Change the key that encrypts what is stored, and see how old it is.",
     },

@@ -1,6 +1,9 @@
 """What the commands that keep house share: who acts, and the audit row of what was done."""
 
 import getpass
+import sys
+
+import click
 
 from llm_intercept.cli.session import Session
 from llm_intercept.policy.actor import Actor
@@ -19,3 +22,9 @@ def acting() -> Actor:
 def record(session: Session, action: str, thing: Thing, after: object = None) -> None:
     """One row about something that is no change of one object."""
     session.control.audit.record(acting(), action, thing, after=after)
+
+
+def progress(text: str) -> None:
+    """Where it takes its time: to people only, so that output stays output."""
+    if sys.stderr.isatty():
+        click.echo(f"  {text}", err=True)

@@ -66,8 +66,6 @@ __all__ = [
     "Valid",
 ]
 
-_KEY_CHECK = "llm-intercept key check"
-
 
 class Control:
     """One connection to `control.db`. Commands use `projects`, `tokens`, `credentials`, `sessions`, `routes`.
@@ -125,6 +123,10 @@ class Control:
         except BaseException:
             self._connection.close()
             raise
+
+    @property
+    def path(self) -> Path:
+        return self._path
 
     @property
     def database(self) -> Database:
@@ -234,7 +236,7 @@ class Control:
 
     def _check_key(self) -> None:
         """The first one to open the database leaves a digest; a vault with another pepper is told so."""
-        expected = self._vault.digest(_KEY_CHECK)
+        expected = self._vault.key_check()
         row = self._database.row("SELECT digest FROM key_check")
         if row is None:
             with self._database.write() as connection:

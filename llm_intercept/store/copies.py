@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_intercept.errors import StoreError
-from llm_intercept.store.migrate import connect
+from llm_intercept.store.migrate import connect, has_log
 
 _PAGES = 2_000
 
@@ -33,8 +33,9 @@ class Held:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = connect(path, readonly=True)
+        self._connection = connect(path)  # one that may only read leaves files behind
         try:
+            self._connection.execute("PRAGMA query_only = ON")
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
@@ -74,29 +75,56 @@ def examine(path: Path) -> Contents:
     try:
         with closing(connect(path)) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
-            orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
-            if found != ["ok"] or orphans is not None:
-                what = (
-                    found[0] if found != ["ok"] else f"a row of {orphans[0]} belongs to one that is not there"
-                )
-                raise StoreError(f"{path} is damaged: {what}")
+            if found != ["ok"]:
+                raise StoreError(f"{path} is damaged: {found[0]}")
             return _contents(connection)
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is damaged or not a database: {error}") from error
 
 
+_CHECKS = {
+    "attempts_without_call": "SELECT count(*) FROM attempts"
+    " WHERE request_id NOT IN (SELECT id FROM requests)",
+    "bodies_without_call": "SELECT count(*) FROM bodies.bodies"
+    " WHERE request_id NOT IN (SELECT id FROM requests)",
+    "hours_and_days_apart": "SELECT abs((SELECT coalesce(sum(requests), 0) FROM usage_hour)"
+    " - (SELECT coalesce(sum(requests), 0) FROM usage_day))",
+    "calls_of_unknown_projects": "SELECT count(*) FROM requests WHERE project <> ''"
+    " AND project NOT IN (SELECT name FROM control.projects)",
+}
+
+
+def crosscheck(usage: Path, bodies: Path, control: Path) -> dict[str, int]:
+    """How many rows of one database miss theirs in another: none, unless some were deleted on purpose."""
+    with closing(connect(usage)) as connection:
+        connection.execute("ATTACH ? AS bodies", (str(bodies),))
+        connection.execute("ATTACH ? AS control", (str(control),))
+        return {name: int(connection.execute(sql).fetchone()[0]) for name, sql in _CHECKS.items()}
+
+
+def has_digest(path: Path, digest: bytes) -> bool:
+    """Whether a control.db was made with these keys; yes, where it has not been opened yet."""
+    with closing(connect(path)) as connection:
+        try:
+            found = connection.execute("SELECT digest FROM key_check").fetchone()
+        except sqlite3.OperationalError:  # older than that table
+            return True
+    return found is None or bytes(found[0]) == digest
+
+
 def in_use(path: Path) -> bool:
-    """Whether another program has this database open."""
-    try:
-        with closing(connect(path)) as connection:
-            connection.execute("PRAGMA busy_timeout = 0")
-            try:
-                connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-            except sqlite3.OperationalError:
-                return True
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    except sqlite3.DatabaseError:  # damaged: a reason to restore it
-        return False
+    """Whether another program has this database open; nothing in it is changed."""
+    address = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=0)) as connection:
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log(path))
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        except sqlite3.DatabaseError:  # damaged: a reason to replace it
+            return False
     return False
 
 

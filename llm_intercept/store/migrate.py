@@ -133,8 +133,7 @@ def _apply(connection: sqlite3.Connection, path: Path, migrations: Migrations) -
 
 
 def _applied(path: Path) -> tuple[str, ...]:
-    log = path.with_name(f"{path.name}-wal")
-    left = log.exists() and log.stat().st_size > 0
+    left = has_log(path)
     with closing(connect(path)) as connection:
         # The last one to close a database moves such a log into it.
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, left)
@@ -144,6 +143,12 @@ def _applied(path: Path) -> tuple[str, ...]:
             return ()
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path} is damaged or not a database: {error}") from error
+
+
+def has_log(path: Path) -> bool:
+    """Whether something is committed that is not in the database's own file yet."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _names(connection: sqlite3.Connection) -> tuple[str, ...]:

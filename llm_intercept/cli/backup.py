@@ -1,0 +1,77 @@
+"""`llm-intercept backup`: the whole home in one file."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from llm_intercept import backup
+from llm_intercept.cli.house import progress, record
+from llm_intercept.cli.output import json_option, print_json
+from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.errors import NotFound
+from llm_intercept.store.audit_rows import Thing
+from llm_intercept.vault import KEY_VARIABLE
+
+
+@click.command
+@click.argument("target", required=False, metavar="[FILE.tar|FOLDER]", type=click.Path(path_type=Path))
+@click.option("--with-secrets", is_flag=True, help="Also the encryption key and the root certificate's key.")
+@click.option(
+    "--passphrase-env", metavar="NAME", help="Lock those with the passphrase in this environment variable."
+)
+@json_option
+@pass_session
+def command(
+    session: Session, target: Path | None, with_secrets: bool, passphrase_env: str | None, as_json: bool
+) -> None:
+    """Copy the whole home into one file, while everything runs.
+
+    \b
+    llm-intercept backup                                   # into the home's backups/
+    llm-intercept backup /mnt/disk/monday.tar.gz
+    llm-intercept backup full.tar --with-secrets --passphrase-env BACKUP_PASSPHRASE
+
+    Without --with-secrets, the stored keys of providers cannot be decrypted from it, and no token works,
+    unless secret.key is kept elsewhere. The copy is opened and checked before it is called a backup.
+    """
+    if passphrase_env and not with_secrets:
+        raise click.UsageError("--passphrase-env goes with --with-secrets")
+    passphrase = SecretStr(word(session, passphrase_env)) if passphrase_env else None
+    _ = session.control  # creates what is missing, and tells now if the key does not fit
+    wanted = backup.Wanted(with_secrets, passphrase)
+    made = backup.make(session.home, target or _default(session), wanted, session.now, progress)
+    record(session, "backup.create", Thing("backup", made.path.name), {"secrets": made.secrets})
+    if as_json:
+        print_json(asdict(made))
+    else:
+        _say(session, made)
+
+
+def word(session: Session, name: str) -> str:
+    """What an environment variable holds."""
+    value = session.environ.get(name, "")
+    if not value:
+        raise NotFound(f"the environment variable {name} is not set or empty")
+    return value
+
+
+def _default(session: Session) -> Path:
+    session.home.backups.mkdir(mode=0o700, exist_ok=True)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(session.now))
+    return session.home.backups / f"llm-intercept-{stamp}.tar"
+
+
+def _say(session: Session, made: backup.Backup) -> None:
+    rows = made.databases["usage.db"].rows["requests"]
+    click.echo(f"{made.path}: {made.bytes:,} bytes, {rows:,} calls; opened and checked.")
+    if made.secrets == "plain":
+        click.echo("It holds the encryption key as it is: whoever has the file can read the stored keys.")
+    elif made.secrets == "none":
+        place = KEY_VARIABLE if session.environ.get(KEY_VARIABLE) else str(session.home.secret_key)
+        click.echo(
+            f"It does not hold the encryption key. Without {place} nobody can decrypt the stored keys, "
+            "and no token works."
+        )
