@@ -1,0 +1,193 @@
+"""Keys of providers: the list with their health, storing one, trying it, switching and removing it."""
+
+import asyncio
+from typing import Any
+
+from datasette import Response
+from pydantic import SecretStr
+
+from llm_dashboard import clock, targets
+from llm_dashboard.admin.forms import Field, Form, Section, whole
+from llm_dashboard.admin.visit import Visit
+from llm_intercept.errors import NotFound
+from llm_intercept.keytest import KeyTest, run_test
+from llm_intercept.manage import Management
+from llm_intercept.providers.base import Provider
+from llm_intercept.store import pools
+from llm_intercept.store.audit_rows import Thing
+from llm_intercept.store.credentials import Credential, StoredCredential
+
+PATH = "/-/llm/manage/keys"
+_BLAME = (
+    ("cannot be the name of a key", "name"),
+    ("has a key named", "name"),
+    ("key is empty", "secret"),
+    ("base URL", "base_url"),
+    ("weight", "weight"),
+    ("pool", "pool"),
+)
+
+
+async def page(visit: Visit) -> Response:
+    (found, asked), known = await asyncio.gather(
+        visit.ask(lambda m: (m.keys.list(visit.actor), m.control.breakers.asked())),
+        visit.usage(pools.read_keys),
+    )
+    now = clock.now()
+    lines = [targets.key_line(key, known, asked, now) for key in found]
+    titles = {name: provider.title for name, provider in visit.stage.registry.providers.items()}
+    return await visit.page("keys", lines=lines, titles=titles, now=now)
+
+
+async def new(visit: Visit) -> Response:
+    form = Form(_sections(visit), {"name": "default", "weight": "1", "try": "yes"})
+    if visit.posting:
+        form.take(await visit.posted())
+        provider, options = form.text("provider"), _options(form)
+        secret = SecretStr(form.values.pop("secret", ""))
+        made = await visit.submit(
+            form, lambda m: m.keys.create(visit.actor, provider, secret, **options), _BLAME
+        )
+        if made is not None:
+            tried = await _tried(visit, made.provider, made.name) if form.ticked("try") else None
+            said = f"The key {made.hint} of {made.provider} is stored, and used from the next call on."
+            bad = tried is not None and not tried.ok
+            return visit.to(PATH, f"{said} {tried.sentence}" if tried else said, bad=bad)
+        if form.failed and not form.errors.get("secret"):
+            form.errors["secret"] = "Paste the key again; it is not sent back."
+    return await visit.form(
+        form,
+        title="New key",
+        about="A key of yours at a provider. It is encrypted, used in place of tokens, and never shown.",
+        submit="Store key",
+        back=PATH,
+        place="Keys",
+    )
+
+
+async def edit(visit: Visit) -> Response:
+    key = await _key(visit)
+    form = Form([Section("Its use", _USE)], {"weight": str(key.weight), "pool": key.pool})
+    if visit.posting:
+        form.take(await visit.posted())
+        weight, pool = form.read("weight", whole), form.text("pool")
+
+        def work(m: Management) -> Credential:
+            return m.keys.change(visit.actor, key.provider, key.name, weight=weight, pool=pool)
+
+        if await visit.submit(form, work, _BLAME):
+            return visit.to(PATH, f"The key {key.hint} is changed, from the next call on.")
+    return await visit.form(
+        form,
+        title=f"{key.provider} / {key.name}",
+        about=f"{key.hint}, stored {key.created_at[:10]}. To replace the key itself, store another one and "
+        "remove this one.",
+        submit="Save",
+        back=PATH,
+        place="Keys",
+        also=[
+            (
+                "Remove",
+                "Deletes the key here for good; at its provider it goes on to work.",
+                f"{_path(key)}/delete",
+                "Remove key",
+            )
+        ],
+    )
+
+
+async def switch(visit: Visit) -> Response:
+    """Enable, disable or try."""
+    if not visit.posting:
+        return visit.to(PATH)
+    provider, name, action = visit.var("provider"), visit.var("name"), visit.var("action")
+    if action == "test":
+        tried = await _tried(visit, provider, name)
+        return visit.to(PATH, tried.sentence, bad=not tried.ok)
+    on = action == "enable"
+    key = await visit.ask(lambda m: (m.keys.enable if on else m.keys.disable)(visit.actor, provider, name))
+    return visit.to(
+        PATH, f"The key {key.hint} of {key.provider} is {'in use again' if on else 'not used any more'}."
+    )
+
+
+async def delete(visit: Visit) -> Response:
+    key = await _key(visit)
+    if visit.posting:
+        await visit.ask(lambda m: m.keys.delete(visit.actor, key.provider, key.name))
+        return visit.to(PATH, f"The key {key.hint} of {key.provider} is removed.")
+    others = await visit.ask(lambda m: len(m.keys.list(visit.actor, key.provider)) - 1)
+    return await visit.page(
+        "confirm",
+        title=f"Remove the key {key.hint}?",
+        sentences=[
+            f"It is the key {key.name} of {key.provider}. It cannot be brought back from here.",
+            f"{others} other keys of {key.provider} stay."
+            if others
+            else f"It is the only one: calls to {key.provider} with a token are refused without it.",
+        ],
+        button="Remove",
+        back=PATH,
+        place="Keys",
+    )
+
+
+def _sections(visit: Visit) -> list[Section]:
+    providers = sorted(visit.stage.registry.providers.values(), key=lambda p: p.title.lower())
+    options = [("", "Choose one"), *((p.name, p.title) for p in providers if not p.key_optional)]
+    options += [(p.name, f"{p.title} (needs none)") for p in providers if p.key_optional]
+    return [
+        Section(
+            "Key",
+            (
+                Field("provider", "Provider", "select", options=options, required=True),
+                Field("secret", "Key", "secret", "As the provider gave it to you."),
+                Field("name", "Name", help="To tell keys of one provider apart."),
+                Field("base_url", "Base URL", help="For a relay or a region. Empty: the provider's own."),
+            ),
+        ),
+        Section(
+            "Its use", (*_USE, Field("try", "Try it at once, with a request that costs nothing", "check"))
+        ),
+    ]
+
+
+_USE = (
+    Field("weight", "Weight", "number", "Its share beside the provider's other keys."),
+    Field("pool", "Pool", help="Routes may ask for the keys of a pool. Empty: it is in every pool."),
+)
+
+
+def _options(form: Form) -> dict[str, Any]:
+    return {
+        "name": form.text("name") or "default",
+        "base_url": form.text("base_url") or None,
+        "weight": form.read("weight", whole) or 1,
+        "pool": form.text("pool"),
+    }
+
+
+async def _tried(visit: Visit, provider: str, name: str) -> KeyTest:
+    """One cheap request to the provider. It may repeat what it was sent: that is taken out."""
+
+    def look(m: Management) -> tuple[Provider, StoredCredential]:
+        m.desk.check(visit.actor, "key.test", "keys", Thing("key", f"{provider}/{name}"))
+        known = m.registry.providers.get(provider)
+        if known is None:
+            raise NotFound(f"there is no provider {provider!r}")
+        return known, m.control.credentials.opened(provider, name)
+
+    known, key = await visit.ask(look)
+    stage = visit.stage
+    found = await run_test(stage.registry, known, key, stage.settings, stage.home, clock.now() / 1e6)
+    secret = key.secret.get_secret_value().strip()
+    sentence = found.sentence.replace(secret, "[the key]") if secret else found.sentence
+    return KeyTest(found.provider, found.ok, found.status, found.url, sentence)
+
+
+async def _key(visit: Visit) -> Credential:
+    return await visit.ask(lambda m: m.keys.get(visit.actor, visit.var("provider"), visit.var("name")))
+
+
+def _path(key: Credential) -> str:
+    return f"{PATH}/{key.provider}/{key.name}"
