@@ -121,7 +121,8 @@ def set_(
         raise click.UsageError("say what to change, for example --error 500=0.1")
     found = session.control.failures.find(scope, name)
     document = _start(given.pop("file", None), found.failures if found else Failures())
-    entry = session.control.failures.set(scope, name, _checked(_changed(document, given)))
+    failures = _checked(_changed(document, given))
+    entry = session.manage.failures.set(session.actor, scope, name, failures)
     _print(entry.scope, entry.name, entry.failures, as_json)
 
 
@@ -241,7 +242,7 @@ def _print(scope: str, name: str, failures: Failures, as_json: bool) -> None:
 def reset(session: Session, listener: str | None, project: str | None) -> None:
     """Simulate nothing any more."""
     scope, name = _scope(listener, project)
-    had = session.control.failures.reset(scope, name)
+    had = session.manage.failures.reset(session.actor, scope, name)
     click.echo(f"{'Removed the settings of' if had else 'There were no settings for'} the {scope} {name}.")
 
 

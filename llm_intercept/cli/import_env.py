@@ -91,7 +91,9 @@ def _carry_out(session: Session, plan: Plan, before: str, after: str) -> list[st
 
 def _store(session: Session, key: NewKey) -> str:
     try:
-        session.control.credentials.add(key.provider, key.secret, name=key.name, base_url=key.base_url)
+        session.manage.keys.create(
+            session.actor, key.provider, key.secret, name=key.name, base_url=key.base_url
+        )
     except Conflict:
         return f"{key.provider} has a key named {key.name!r} already; it stays"
     except ConfigError as error:

@@ -62,8 +62,8 @@ def add(
     known = session.provider(provider)
     keyless = known.key_optional and base_url is not None and not (key_env or key_stdin)
     secret = SecretStr("") if keyless else _read(session, known.title, key_env, key_stdin)
-    stored = session.control.credentials.add(
-        known.name, secret, name=name, base_url=base_url, weight=weight, pool=pool
+    stored = session.manage.keys.create(
+        session.actor, known.name, secret, name=name, base_url=base_url, weight=weight, pool=pool
     )
     if as_json:
         print_json(stored)
@@ -134,12 +134,8 @@ def set_(
     """
     if weight is None and pool is None:
         raise click.UsageError("say what to change: --weight or --pool")
-    known, keys = session.provider(provider).name, session.control.credentials
-    if weight is not None:
-        keys.set_weight(known, name, weight)
-    if pool is not None:
-        keys.set_pool(known, name, pool)
-    changed = keys.get(known, name)
+    known = session.provider(provider).name
+    changed = session.manage.keys.change(session.actor, known, name, weight=weight, pool=pool)
     if as_json:
         print_json(changed)
     else:
@@ -156,7 +152,7 @@ def _pool(credential: Credential) -> str:
 @pass_session
 def remove(session: Session, provider: str, name: str) -> None:
     """Delete a key for good."""
-    _say("Removed", session.control.credentials.remove(provider, name))
+    _say("Removed", session.manage.keys.delete(session.actor, provider, name))
 
 
 @command.command
@@ -165,7 +161,7 @@ def remove(session: Session, provider: str, name: str) -> None:
 @pass_session
 def disable(session: Session, provider: str, name: str) -> None:
     """Keep a key but do not use it, from the next call on."""
-    _say("Disabled", session.control.credentials.disable(provider, name))
+    _say("Disabled", session.manage.keys.disable(session.actor, provider, name))
 
 
 @command.command
@@ -174,7 +170,7 @@ def disable(session: Session, provider: str, name: str) -> None:
 @pass_session
 def enable(session: Session, provider: str, name: str) -> None:
     """Use a disabled key again."""
-    _say("Enabled", session.control.credentials.enable(provider, name))
+    _say("Enabled", session.manage.keys.enable(session.actor, provider, name))
 
 
 def _say(what: str, credential: Credential) -> None:

@@ -121,7 +121,7 @@ def set_(session: Session, /, as_json: bool, threshold: tuple[int, ...], **given
     }
     if threshold:
         values["thresholds"] = threshold
-    record = session.control.limits.set(checked(values))
+    record = session.manage.limits.set(session.actor, checked(values))
     if as_json:
         print_json(_document(record))
     else:
@@ -165,7 +165,7 @@ def show(session: Session, limit_id: str, as_json: bool) -> None:
 @pass_session
 def remove(session: Session, limit_id: str, as_json: bool) -> None:
     """Delete a limit and what it has counted."""
-    record = session.control.limits.remove(limit_id)
+    record = session.manage.limits.delete(session.actor, limit_id)
     _done(record, "Removed", as_json)
 
 
@@ -175,7 +175,7 @@ def remove(session: Session, limit_id: str, as_json: bool) -> None:
 @pass_session
 def enable(session: Session, limit_id: str, as_json: bool) -> None:
     """Put a limit in force again."""
-    _done(session.control.limits.enable(limit_id), "In force again", as_json)
+    _done(session.manage.limits.enable(session.actor, limit_id), "In force again", as_json)
 
 
 @command.command
@@ -184,7 +184,7 @@ def enable(session: Session, limit_id: str, as_json: bool) -> None:
 @pass_session
 def disable(session: Session, limit_id: str, as_json: bool) -> None:
     """Suspend a limit: it neither refuses nor counts."""
-    _done(session.control.limits.enable(limit_id, False), "Suspended", as_json)
+    _done(session.manage.limits.disable(session.actor, limit_id), "Suspended", as_json)
 
 
 @command.command
@@ -193,8 +193,8 @@ def disable(session: Session, limit_id: str, as_json: bool) -> None:
 @pass_session
 def usage(session: Session, limit_id: str | None, as_json: bool) -> None:
     """What is used and reserved, what remains, and when it resets."""
-    limits = session.control.limits
-    found = _usage(session, [limits.get(limit_id)] if limit_id else limits.list())
+    actor, limits = session.actor, session.manage.limits
+    found = _usage(session, [limits.get(actor, limit_id)] if limit_id else limits.list(actor))
     if as_json:
         print_json(found)
     elif found:

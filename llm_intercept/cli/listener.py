@@ -68,7 +68,8 @@ def create(
     llm-intercept listener create curl --mode local:curl
     """
     parsed = rules.parse(mode)
-    listener = session.control.listeners.create(
+    listener = session.manage.listeners.create(
+        session.actor,
         name,
         is_free=lambda number: is_free(host, number, udp=parsed.transport == "udp"),
         reserved=_reserved(session),
@@ -103,10 +104,9 @@ def start_(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def stop(session: Session, name: str, as_json: bool) -> None:
     """Stop a listener; calls that are under way go on to their end."""
-    listener = session.control.listeners.want(name, "stopped")
-    if presence.find(session.home.path) is None:
-        listener = session.control.listeners.set_state(listener.name, "stopped")
-    else:
+    alive = presence.find(session.home.path) is not None
+    listener = session.manage.listeners.stop(session.actor, name, alive=alive)
+    if alive:
         listener = _answered(session, listener, "stopped")
     if listener.state == "running":
         raise Conflict(f"the proxy has not stopped {listener.name} within {ANSWER_SECONDS:g} seconds")
@@ -126,7 +126,7 @@ def delete(session: Session, name: str, yes: bool, as_json: bool) -> None:
     listener = session.control.listeners.get(name)
     if not (yes or listener.running):
         click.confirm(f"Delete the listener {listener.name} on {output.address(listener)}?", abort=True)
-    session.control.listeners.delete(listener.name)
+    session.manage.listeners.delete(session.actor, listener.name)
     for file in session.home.path.glob(f"wireguard-{listener.name}.*"):
         file.unlink(missing_ok=True)
     if as_json:
@@ -166,7 +166,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
 
 
 def _start(session: Session, name: str, as_json: bool) -> None:
-    listener = session.control.listeners.want(name, "running")
+    listener = session.manage.listeners.start(session.actor, name)
     alive = presence.find(session.home.path) is not None
     if alive:
         listener = _answered(session, listener, "running")

@@ -61,7 +61,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def remove(session: Session, name: str, as_json: bool) -> None:
     """Delete a route for good; from the next call on."""
-    removed = session.control.routes.remove(name)
+    removed = session.manage.routes.delete(session.actor, name)
     if as_json:
         print_json(route_words.record(removed))
     else:
@@ -74,7 +74,7 @@ def remove(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def enable(session: Session, name: str, as_json: bool) -> None:
     """Ask a disabled route again, from the next call on."""
-    _print(session.control.routes.enable(name), as_json)
+    _print(session.manage.routes.enable(session.actor, name), as_json)
 
 
 @command.command
@@ -83,7 +83,7 @@ def enable(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def disable(session: Session, name: str, as_json: bool) -> None:
     """Keep a route but do not ask it, from the next call on."""
-    _print(session.control.routes.disable(name), as_json)
+    _print(session.manage.routes.disable(session.actor, name), as_json)
 
 
 @command.command
@@ -93,7 +93,7 @@ def disable(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def move(session: Session, name: str, position: int, as_json: bool) -> None:
     """Ask the route NAME at another place; the first is 1."""
-    _print(session.control.routes.move(name, position), as_json)
+    _print(session.manage.routes.move(session.actor, name, position), as_json)
 
 
 def _print(stored: StoredRoute, as_json: bool) -> None:

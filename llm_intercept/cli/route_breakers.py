@@ -48,7 +48,7 @@ def show_breakers(
     """
     wanted = (session.provider(provider).name if provider else "", credential, model)
     if reset:
-        session.control.breakers.ask(*wanted)
+        session.manage.breakers.reset(session.actor, *wanted)
     open_ = [row for row in read_breakers(session.usage) if _is_wanted(row, wanted)]
     cooling = [row for row in read_keys(session.usage) if _is_wanted(row, wanted)]
     if as_json:

@@ -112,7 +112,7 @@ def set_route(
         raise click.UsageError("give either --from or the options that describe a route")
     route = _from_document(name, source) if source is not None else _from_options(name, said)
     route, warnings = checked(session, route)
-    stored = session.control.routes.set(route, position)
+    stored = session.manage.routes.set(session.actor, route, position)
     if as_json:
         print_json({**route_words.record(stored), "warnings": warnings})
     else:

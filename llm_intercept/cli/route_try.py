@@ -124,13 +124,12 @@ def _token(session: Session, plan: _Plan, given: str) -> Iterator[str]:
     if given:
         yield given
         return
-    made = session.control.tokens.create(
-        plan.project, f"route-test-{secrets.token_hex(4)}", lifetime=_TOKEN_LIFETIME
-    )
+    tokens, actor, name = session.manage.tokens, session.actor, f"route-test-{secrets.token_hex(4)}"
+    made = tokens.create(actor, plan.project, name, lifetime=_TOKEN_LIFETIME)
     try:
         yield made.text
     finally:
-        session.control.tokens.revoke(made.token.id)
+        tokens.revoke(actor, made.token.id)
 
 
 def _call(proxy: str, how: Way, model: str, token: str) -> tuple[int, str, str]:

@@ -89,11 +89,12 @@ def identity(session: Session, project: str | None, token: str | None) -> Iterat
         yield Identity(token, _filters(session, token))
         return
     name = f"run-{secrets.token_hex(4)}"
-    made = session.control.tokens.create(project or DEFAULT_PROJECT, name, lifetime=RUN_TOKEN_LIFETIME)
+    tokens, actor = session.manage.tokens, session.actor
+    made = tokens.create(actor, project or DEFAULT_PROJECT, name, lifetime=RUN_TOKEN_LIFETIME)
     try:
         yield Identity(made.text, Filters(EVERYTHING, project=made.token.project, token=name))
     finally:
-        session.control.tokens.revoke(made.token.id)
+        tokens.revoke(actor, made.token.id)
 
 
 def _filters(session: Session, token: str) -> Filters | None:

@@ -1,5 +1,7 @@
 """What commands start from: the environment, and what it leads to, opened on first use."""
 
+import os
+import pwd
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ import click
 from llm_intercept import bundle, ca, config, environment, presence
 from llm_intercept.errors import NotFound
 from llm_intercept.home import Home
+from llm_intercept.manage import Actor, Management
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import Provider
 from llm_intercept.settings import Settings
@@ -48,6 +51,20 @@ class Session:
         return Control(self.home.control_db, vault, lifetimes=self.settings.tokens.lifetimes())
 
     @cached_property
+    def manage(self) -> Management:
+        """For everything that changes something: it leaves a row in the audit log."""
+        return Management(self.control, self.control.audit, self.registry, self.settings)
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Whoever can run commands here can do everything; the name is the operating system's."""
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a container may run us as a number
+            name = str(os.getuid())
+        return Actor("cli", name, "admin")
+
+    @cached_property
     def usage(self) -> sqlite3.Connection:
         self.home.ensure()
         return report_terms.connect(self.home.usage_db)
@@ -80,6 +97,7 @@ class Session:
         return found
 
     def close(self) -> None:
+        self.__dict__.pop("manage", None)
         for name in ("control", "usage"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()

@@ -7,6 +7,8 @@ transaction. Lists hold what the actor may see, and reading leaves no row.
 import time
 from collections.abc import Callable
 
+from llm_intercept.auditfile import AuditFile
+from llm_intercept.home import Home
 from llm_intercept.manage.breakers import Breakers
 from llm_intercept.manage.desk import Desk
 from llm_intercept.manage.failures import Failures
@@ -39,6 +41,8 @@ class Management:
     ) -> None:
         self.control = control
         self.audit = audit
+        if audit.sink is None:
+            audit.sink = AuditFile(Home(control.path.parent).logs, settings.log)
         self.registry = registry
         self.settings = settings
         self.now = now

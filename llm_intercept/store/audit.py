@@ -53,7 +53,7 @@ class Audit:
 
     def __init__(self, database: Database, sink: Sink | None = None, flood: Flood | None = None) -> None:
         self._database = database
-        self._sink = sink
+        self.sink = sink
         self._flood = flood or Flood()
 
     @property
@@ -91,7 +91,7 @@ class Audit:
         }
         with self._database.write():
             self._append(values)
-            if self._sink is not None:
+            if self.sink is not None:
                 self._database.on_commit(self._tell)
         return int(values["id"])
 
@@ -130,6 +130,16 @@ class Audit:
         """Rows in the order in which they were written, from the one after `id_` on."""
         found = self._database.rows("SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?", (id_, limit))
         return [rows.row_of(values) for values in found]
+
+    def id_before_last(self, number: int) -> int:
+        """The id after which the last so many rows come; 0 for all."""
+        found = self._database.row("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?", (number,))
+        return int(found["id"]) if found else 0
+
+    def removed_to(self) -> int:
+        """The last row that was removed under a checkpoint; 0 for none."""
+        found = self._database.row("SELECT last_id FROM audit_checkpoint")
+        return int(found["last_id"]) if found else 0
 
     def verify(self) -> Verdict:
         return verify(self._database)
@@ -203,5 +213,5 @@ class Audit:
                 )
 
     def _tell(self) -> None:
-        if self._sink is not None:
-            self._sink(self)
+        if self.sink is not None:
+            self.sink(self)

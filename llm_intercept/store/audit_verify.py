@@ -42,6 +42,7 @@ class _Walk:
     number: int
     last_id: int
     chain: bytes
+    removed: int = 0
 
 
 def verify(database: Database) -> Verdict:
@@ -51,21 +52,22 @@ def verify(database: Database) -> Verdict:
 
 
 def _verify(database: Database) -> Verdict:
-    removed, walk = 0, _Walk(0, 0, GENESIS)
+    walk = _Walk(0, 0, GENESIS)
     start = _end_of(database, "checkpoint")
     if start is not None:
-        removed, walk.last_id, walk.chain = start["number"], start["last_id"], start["chain"]
+        last_id = start["last_id"]
+        walk = _Walk(0, last_id, start["chain"], start["number"])
         if not start["genuine"]:
-            return _broken(database, walk, removed, "checkpoint", walk.last_id)
+            return _broken(database, walk, "checkpoint", last_id)
     for values in _all(database):
         seal = values["seal"]
         genuine = seal == rows.seal(database.vault, values)
         if not genuine or values["chain"] != rows.link(database.vault, walk.chain, seal):
-            return _broken(database, walk, removed, *_why(database, walk, removed, values, genuine))
-        walk = _Walk(walk.number + 1, values["id"], values["chain"])
-    if not _ends_well(database, walk, removed):
-        return _broken(database, walk, removed, "end", walk.last_id)
-    return Verdict(True, walk.number, removed, walk.last_id, walk.chain.hex())
+            return _broken(database, walk, *_why(database, walk, values, genuine))
+        walk.number, walk.last_id, walk.chain = walk.number + 1, values["id"], values["chain"]
+    if not _ends_well(database, walk):
+        return _broken(database, walk, "end", walk.last_id)
+    return Verdict(True, walk.number, walk.removed, walk.last_id, walk.chain.hex())
 
 
 def _end_of(database: Database, kind: Literal["head", "checkpoint"]) -> Row | None:
@@ -78,21 +80,21 @@ def _end_of(database: Database, kind: Literal["head", "checkpoint"]) -> Row | No
     return found | {"genuine": found["seal"] == rows.end(database.vault, kind, *place)}
 
 
-def _ends_well(database: Database, walk: _Walk, removed: int) -> bool:
+def _ends_well(database: Database, walk: _Walk) -> bool:
     head = _end_of(database, "head")
     if head is None:
-        return walk.number == removed == 0
-    there = (removed + walk.number, walk.last_id, walk.chain)
+        return walk.number == walk.removed == 0
+    there = (walk.removed + walk.number, walk.last_id, walk.chain)
     return bool(head["genuine"]) and there == (head["number"], head["last_id"], head["chain"])
 
 
 def _why(
-    database: Database, walk: _Walk, removed: int, values: Row, genuine: bool
+    database: Database, walk: _Walk, values: Row, genuine: bool
 ) -> tuple[Reason, int] | tuple[Reason, int, int]:
     """Told by which digests hold: a row whose own seal holds is genuine, so what was before it is missing."""
     if genuine:
         return "missing", values["id"]
-    if _goes_on_without(database, walk, removed, values["id"]):
+    if _goes_on_without(database, walk, values["id"]):
         return "inserted", values["id"]
     for other in database.rows("SELECT id FROM audit ORDER BY id"):
         if values["seal"] == rows.seal(database.vault, values | {"id": other["id"]}):
@@ -100,24 +102,22 @@ def _why(
     return "changed", values["id"]
 
 
-def _goes_on_without(database: Database, walk: _Walk, removed: int, id_: int) -> bool:
+def _goes_on_without(database: Database, walk: _Walk, id_: int) -> bool:
     """Whether the chain holds when the row is left out."""
     following = database.row("SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT 1", (id_,))
     if following is None:
-        return _ends_well(database, walk, removed)
+        return _ends_well(database, walk)
     seal = rows.seal(database.vault, following)
     return bool(
         following["seal"] == seal and following["chain"] == rows.link(database.vault, walk.chain, seal)
     )
 
 
-def _broken(
-    database: Database, walk: _Walk, removed: int, reason: Reason, id_: int, other: int = 0
-) -> Verdict:
+def _broken(database: Database, walk: _Walk, reason: Reason, id_: int, other: int = 0) -> Verdict:
     counted = database.row("SELECT count(*) AS number FROM audit")
     number = counted["number"] if counted else 0
     text = _TEXTS[reason].format(id=id_, other=other)
-    return Verdict(False, number, removed, walk.last_id, walk.chain.hex(), id_, reason, text)
+    return Verdict(False, number, walk.removed, walk.last_id, walk.chain.hex(), id_, reason, text)
 
 
 def _all(database: Database) -> Iterator[Row]:

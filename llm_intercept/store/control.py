@@ -129,6 +129,10 @@ class Control:
         return self._path
 
     @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
     def database(self) -> Database:
         """For transactions over several tables."""
         return self._database
