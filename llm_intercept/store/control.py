@@ -129,10 +129,6 @@ class Control:
         return self._path
 
     @property
-    def path(self) -> Path:
-        return self._path
-
-    @property
     def database(self) -> Database:
         """For transactions over several tables."""
         return self._database
