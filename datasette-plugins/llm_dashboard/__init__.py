@@ -15,6 +15,7 @@ from markupsafe import Markup
 from llm_dashboard import (
     access,
     account,
+    admin,
     authentication,
     cells,
     config,
@@ -29,6 +30,8 @@ from llm_dashboard import (
     single,
     targets,
 )
+from llm_dashboard.admin import sections
+from llm_dashboard.api import docs, serving
 
 headers.quiet_access_log()
 
@@ -47,6 +50,9 @@ def register_routes(datasette: Datasette) -> list[tuple[str, Callable[..., Any]]
         (r"^/-/llm/listeners$", listeners.page),
         (r"^/-/llm/targets$", targets.page),
         (r"^/-/llm/targets/reset$", targets.reset),
+        (docs.SHORT_ROUTE, docs.short),
+        (docs.ROUTE, docs.docs),
+        (serving.ROUTE, serving.serve),
         (r"^/-/llm/export\.(?P<kind>csv|ndjson|json)$", downloads.export_view),
         (r"^/-/llm/login$", login.login),
         (r"^/-/llm/logout$", login.logout),
@@ -57,6 +63,7 @@ def register_routes(datasette: Datasette) -> list[tuple[str, Callable[..., Any]]
         (r"^/-/llm/account/sessions$", account.sessions),
         (r"^/-/llm/account/tokens$", account.tokens),
         (r"^/-/llm/account/tokens/revoke$", account.revoke),
+        *admin.routes(),
     ]
 
 
@@ -90,6 +97,12 @@ def forbidden(datasette: Datasette, request: Request) -> Callable[[], Awaitable[
 
 
 @hookimpl
+def handle_exception(datasette: Datasette, request: Request, exception: Exception) -> Response | None:
+    """The API answers in one shape, whatever goes wrong."""
+    return serving.fault(request, exception)
+
+
+@hookimpl
 def asgi_wrapper(datasette: Datasette) -> Callable[[headers.App], headers.App]:
     if config.read(datasette) is None:
         return lambda app: app
@@ -118,6 +131,7 @@ def extra_template_vars(datasette: Datasette, request: Request | None) -> dict[s
         "llm_theme": theme if theme in ("light", "dark") else "",
         "llm_path": path,
         "llm_table_columns": cells.TABLE_COLUMNS,
+        "llm_places": sections.of_role(((request.actor if request else None) or {}).get("role", "")),
     }
 
 

@@ -43,7 +43,7 @@ def wrap(app: App, base: str) -> App:
 
 def _is_ours(path: str, base: str) -> bool:
     inside = "/" + path.removeprefix(base).lstrip("/")
-    return inside == "/" or inside.startswith("/-/llm/")
+    return inside == "/" or inside.startswith(("/-/llm/", "/-/api"))
 
 
 class QuietPolling(logging.Filter):

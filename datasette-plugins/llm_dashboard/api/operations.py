@@ -3,6 +3,7 @@
 from pydantic import ConfigDict
 
 from llm_dashboard.api import (
+    accounts,
     credentials,
     document,
     failures,
@@ -20,6 +21,7 @@ from llm_dashboard.api.operation import Call, Nothing, Operation, Table, View
 TABLES: tuple[Table, ...] = (
     system.table,
     users.table,
+    accounts.table,
     projects.table,
     tokens.table,
     limits.table,

@@ -11,7 +11,8 @@ from llm_dashboard.api.paging import Page, Paged, page, place_of
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
 from llm_intercept.store.paging import TokenQuery
-from llm_intercept.store.tokens import MOST_AT_ONCE, NewToken, Wanted
+from llm_intercept.store.token_use import UsedToken, used
+from llm_intercept.store.tokens import MOST_AT_ONCE, NewToken, Token, Wanted
 
 table = Table("tokens", "What clients use in place of providers' keys. Only a digest is kept.")
 _LIST = "tokens"
@@ -29,7 +30,7 @@ class TokenView(View):
     kind: str = Field(description="bearer, or aws for a key pair")
     hint: str = Field(description="how its text begins and ends")
     state: str = Field(
-        description="active, suspended, expired, revoked, or inactive: its project or user is off"
+        description="active, suspended, expired, revoked, exhausted, or inactive: its project or user is off"
     )
     created_at: str
     expires_at: str | None
@@ -39,6 +40,10 @@ class TokenView(View):
     overlap_until: str | None = Field(description="until when its former secret works as well")
     max_requests: int | None
     policy: Policy
+    requests: int = Field(0, description="calls made with it that were not refused here")
+    refused: int = Field(0, description="calls that were")
+    last_used_at: str | None = None
+    remaining: int | None = Field(None, description="of max_requests; null: no limit")
 
 
 class NewTokenView(View):
@@ -119,6 +124,11 @@ class TokenReferences(Model):
     tokens: list[str] = Field(min_length=1, max_length=MOST_AT_ONCE)
 
 
+def _used(call: Call[Any, Any], *tokens: Token) -> list[UsedToken]:
+    home = call.stage.home
+    return used(tokens, home.usage_db, home.limits_db)
+
+
 def _with_text(made: NewToken) -> dict[str, object]:
     secret = made.secret.get_secret_value() if isinstance(made.secret, SecretStr) else None
     return {"token": made.token, "text": made.text, "secret": secret}
@@ -131,7 +141,7 @@ def list_(management: Management, call: Call[TokenFilters, Nothing]) -> object:
     place: Any = place_of(asked.cursor, _LIST, str, str)
     wanted = TokenQuery(asked.project, asked.user, asked.state, asked.prefix)
     found = Lists(management.desk).tokens(call.actor, wanted, place, asked.limit + 1)
-    return page(found, asked.limit, _LIST, lambda token: (token.created_at, token.id))
+    return page(_used(call, *found), asked.limit, _LIST, lambda token: (token.created_at, token.id))
 
 
 @table.post(
@@ -180,20 +190,20 @@ def create_batch(management: Management, call: Call[Nothing, TokenBatch]) -> obj
 @table.post("/tokens/revoke", "Revoke several tokens", Tokens, body=TokenReferences, command="token revoke")
 def revoke_batch(management: Management, call: Call[Nothing, TokenReferences]) -> object:
     """All of them, or none if one of them is not there."""
-    return {"items": management.tokens.revoke_many(call.actor, call.body.tokens)}
+    return {"items": _used(call, *management.tokens.revoke_many(call.actor, call.body.tokens))}
 
 
 @table.get("/tokens/{token}", "Show a token", TokenView, command="token show")
 def get(management: Management, call: Call[Nothing, Nothing]) -> object:
     """By its id; or by its name, where only one project has it."""
-    return management.tokens.get(call.actor, call.path["token"])
+    return _used(call, management.tokens.get(call.actor, call.path["token"]))[0]
 
 
 @table.patch("/tokens/{token}", "Change a token", TokenView, body=TokenChange, command="token set")
 def change(management: Management, call: Call[Nothing, TokenChange]) -> object:
     """From the next call on."""
     body = call.body
-    return management.tokens.change(
+    changed = management.tokens.change(
         call.actor,
         call.path["token"],
         policy=body.policy,
@@ -201,12 +211,13 @@ def change(management: Management, call: Call[Nothing, TokenChange]) -> object:
         user=body.user,
         lifetime=duration(body.expires),
     )
+    return _used(call, changed)[0]
 
 
 @table.post("/tokens/{token}/revoke", "Revoke a token", TokenView, command="token revoke")
 def revoke(management: Management, call: Call[Nothing, Nothing]) -> object:
     """For good, from the next call on. Twice is no error."""
-    return management.tokens.revoke(call.actor, call.path["token"])
+    return _used(call, management.tokens.revoke(call.actor, call.path["token"]))[0]
 
 
 @table.post(
@@ -230,10 +241,10 @@ def refresh(management: Management, call: Call[Nothing, TokenRefresh]) -> object
 @table.post("/tokens/{token}/suspend", "Suspend a token", TokenView, command="token suspend")
 def suspend(management: Management, call: Call[Nothing, Nothing]) -> object:
     """Refused from the next call on, until it is resumed."""
-    return management.tokens.suspend(call.actor, call.path["token"])
+    return _used(call, management.tokens.suspend(call.actor, call.path["token"]))[0]
 
 
 @table.post("/tokens/{token}/resume", "Resume a token", TokenView, command="token resume")
 def resume(management: Management, call: Call[Nothing, Nothing]) -> object:
     """Takes a suspension back."""
-    return management.tokens.resume(call.actor, call.path["token"])
+    return _used(call, management.tokens.resume(call.actor, call.path["token"]))[0]

@@ -82,13 +82,13 @@ class ExportFilters(UsageFilters):
     format: Literal["csv", "json", "ndjson"] = "csv"
 
 
-def _window(call: Call[Any, Any]) -> Window:
+def window(call: Call[Any, Any]) -> Window:
     asked: UsageFilters = call.query
     zone = checked_zone(asked.timezone)
     return local_window(asked.since or asked.start_date, asked.until or asked.end_date, zone, call.now_us)
 
 
-def _filters(call: Call[Any, Any], scope: Scope) -> Filters:
+def filters_of(call: Call[Any, Any], scope: Scope) -> Filters:
     asked: UsageFilters = call.query
     if asked.credential and not scope.everything:
         raise Forbidden("only admins see which of a provider's keys was used")
@@ -106,7 +106,7 @@ def _declared(path: str, summary: str, answer: type[Any], command: str, **more: 
 @_declared("/usage/summary", "Totals", Totals, "usage summary")
 def summary(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], scope: Scope) -> object:
     """Calls that could not be priced are counted and not in the cost."""
-    return totals(reports.summary(conn, _window(call), _filters(call, scope)))
+    return totals(reports.summary(conn, window(call), filters_of(call, scope)))
 
 
 @_declared("/usage/daily", "By day", Breakdown, "usage daily")
@@ -130,8 +130,8 @@ def timeseries(conn: sqlite3.Connection, call: Call[SeriesFilters, Nothing], sco
 def _over_time(
     conn: sqlite3.Connection, call: Call[Any, Any], scope: Scope, interval: Literal["hour", "day"]
 ) -> object:
-    zone, filters = checked_zone(call.query.timezone), _filters(call, scope)
-    lines = report_days.over_time(conn, _window(call), interval, filters, zone)
+    zone, filters = checked_zone(call.query.timezone), filters_of(call, scope)
+    lines = report_days.over_time(conn, window(call), interval, filters, zone)
     return {"by": interval, "items": [line_view(line) for line in lines]}
 
 
@@ -139,7 +139,7 @@ def _by(dimension: Dimension | RowDimension, path: str, summary_: str, command: 
     def breakdown(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], scope: Scope) -> object:
         if dimension == "credential" and not scope.everything:
             raise Forbidden("only admins see which of a provider's keys was used")
-        lines = reports.breakdown(conn, _window(call), dimension, _filters(call, scope))
+        lines = reports.breakdown(conn, window(call), dimension, filters_of(call, scope))
         return {"by": dimension, "items": [line_view(line) for line in lines]}
 
     breakdown.__name__ = f"by_{path}"
@@ -158,7 +158,7 @@ _by("user", "user", "By user", "usage by-user", "By the name or label on the tok
 @_declared("/usage/cost-breakdown", "What costs how much", Costs, "usage by-model")
 def cost_breakdown(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], scope: Scope) -> object:
     """By model, by provider and by project, the most expensive first."""
-    span, filters = _window(call), _filters(call, scope)
+    span, filters = window(call), filters_of(call, scope)
     found = reports.leaders(conn, span, filters)
     named = {
         f"by_{name}": [line_view(line) for line in found[name]] for name in ("model", "provider", "project")
@@ -169,7 +169,7 @@ def cost_breakdown(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], 
 @_declared("/usage/errors", "Errors", Errors, "usage recent --errors")
 def errors(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], scope: Scope) -> object:
     """How many, of which kind, and the last of them."""
-    span, filters = _window(call), _filters(call, scope)
+    span, filters = window(call), filters_of(call, scope)
     found = reports.summary(conn, span, filters)
     return {
         "summary": {"total": found.requests, "errors": found.errors, "error_rate": found.error_rate},
@@ -181,10 +181,10 @@ def errors(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], scope: S
 @_declared("/usage/recent", "The last calls", Calls, "usage recent", query=RecentFilters)
 def recent(conn: sqlite3.Connection, call: Call[RecentFilters, Nothing], scope: Scope) -> object:
     """Newest first, page by page."""
-    asked, span = call.query, _window(call)
+    asked, span = call.query, window(call)
     place = place_of(asked.cursor, _RECENT, int)
     before = min(span.until, int(place[0])) if place else span.until
-    filters = _filters(call, scope)
+    filters = filters_of(call, scope)
     found = reports.recent(conn, filters, span.since - 1, asked.limit + 1, before)
     shown: Any = page(found, asked.limit, _RECENT, lambda row: [row["id"]])  # type: ignore[list-item]
     return {**shown, "items": [call_view(row, scope) for row in shown["items"]]}
@@ -216,5 +216,5 @@ async def export(
     call: Call[ExportFilters, Nothing], scope: Scope, request: Request, send: Send, id_: str
 ) -> None:
     """As CSV, JSON or NDJSON, without a limit on rows."""
-    span, filters = _window(call), _filters(call, scope)
+    span, filters = window(call), filters_of(call, scope)
     await send_all(call.stage, request, send, id_, call.query.format, span, filters)

@@ -1,14 +1,24 @@
 """Users: people who own projects and tokens, and who may log in; and who is asking."""
 
+from contextlib import closing
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 
 from llm_dashboard.api.fields import Name
+from llm_dashboard.api.limits import LimitUsages
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, page, place_of
+from llm_dashboard.api.usage import UsageFilters, filters_of, window
+from llm_dashboard.api.usage_views import Totals, totals
 from llm_intercept.manage import Management
+from llm_intercept.manage.limit_usage import usage_of
 from llm_intercept.manage.lists import Lists
+from llm_intercept.store import reports
+from llm_intercept.store.report_terms import Scope
+from llm_intercept.store.reservations import Counters
+from llm_intercept.store.scopes import tokens_of
 
 table = Table("users", "People who own projects and tokens, and who may log in.")
 _LIST = "users"
@@ -92,6 +102,28 @@ def me(management: Management, call: Call[Nothing, Nothing]) -> object:
         "user_id": actor.user_id,
         "projects": [project.name for project in mine],
     }
+
+
+@table.get("/users/me/quota", "What is left for whoever asks", LimitUsages, scope="usage")
+def my_quota(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """Where the limits stand that bind him or her, and his or her projects."""
+    bound = replace(call.actor, role="member")
+    with closing(Counters(call.stage.home.limits_db)) as counters:
+        known = counters.read()
+    return {"items": usage_of(management.limits.list(bound), known, management.now(), bound)}
+
+
+@table.get(
+    "/users/me/usage", "What whoever asks has used", Totals, where="here", query=UsageFilters, scope="usage"
+)
+async def my_usage(call: Call[UsageFilters, Nothing]) -> object:
+    """Of the tokens that are his or her own."""
+    user_id = call.actor.user_id
+    own = await call.stage.manage(
+        lambda management: tokens_of(management.control.database, user_id) if user_id else frozenset()
+    )
+    span, filters = window(call), filters_of(call, Scope(tokens=own))
+    return totals(await call.stage.usage(lambda conn: reports.summary(conn, span, filters)))
 
 
 @table.get("/users/{user}", "Show a user", UserView, command="user show")
