@@ -88,8 +88,9 @@ class Dispatch:
         provider = exchange.provider
         if not exchange.rerouted or provider.base_for is None:
             return stored_url
-        if called is provider:
-            return f"https://{exchange.host}{exchange.client_path}"  # the client's own are in its path
+        if called is provider:  # the client's own are in its path
+            root = stored_url or self._registry.base_url(provider) or f"https://{exchange.host}"
+            stored_url = root.rstrip("/") + exchange.client_path
         return self._registry.base_for(provider, stored_url, stored.secret if stored else None)
 
     def read_body(self, exchange: Exchange, body: bytes) -> None:

@@ -145,9 +145,14 @@ def host_for(path: str, headers: Mapping[str, str]) -> str | None:
 
 
 def base_for(base_url: str | None, secret: SecretStr | None) -> str | None:
-    """A stored key pair can say its region; without one the request or the default decides."""
-    keys = read_keys(secret) if secret is not None and base_url is None else None
-    return f"https://bedrock-runtime.{keys.region}.amazonaws.com" if keys and keys.region else base_url
+    """A stored key pair can say its region; without one the request or the default decides.
+
+    A URL may be that of a call.
+    """
+    if base_url is not None:
+        return base_url.partition("/model/")[0]
+    keys = read_keys(secret) if secret is not None else None
+    return f"https://bedrock-runtime.{keys.region}.amazonaws.com" if keys and keys.region else None
 
 
 def _converse(model: str, stream: bool) -> str:

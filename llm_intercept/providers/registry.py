@@ -151,6 +151,10 @@ class Registry:
         """Whether our root may sign for a host; a provider's host that it may not stays a blind tunnel."""
         return hosts.permits(self._permitted, hosts.normal(host))
 
+    def base_url(self, provider: Provider) -> str | None:
+        """Where its traffic goes, if settings say so."""
+        return self._base_urls.get(provider.name)
+
     def base_for(self, provider: Provider, base_url: str | None, secret: SecretStr | None) -> str | None:
         """The `credential_base_url` of `upstream` for a path of `Provider.serving`: what is stored or set,
         completed by what the provider reads from the secret. ConfigError says what is missing.
