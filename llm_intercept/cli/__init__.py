@@ -37,6 +37,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Manage": {
         "key": "Store the keys of providers, encrypted.",
+        "user": "Create and change the people who own projects and tokens.",
         "project": "Create and show projects, to which calls and tokens belong.",
         "token": "Create and revoke the tokens that clients use instead of keys.",
         "provider": "List the providers, and try their keys.",

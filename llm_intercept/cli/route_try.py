@@ -21,6 +21,7 @@ from llm_intercept.errors import InterceptError, NotFound
 from llm_intercept.policy.routing import Route
 from llm_intercept.probes import REQUEST_ID
 from llm_intercept.store import report_rows
+from llm_intercept.store.report_terms import EVERYTHING
 from llm_intercept.store.projects import DEFAULT_PROJECT
 
 _TOKEN_LIFETIME = timedelta(minutes=30)
@@ -124,8 +125,9 @@ def _token(session: Session, plan: _Plan, given: str) -> Iterator[str]:
     if given:
         yield given
         return
+    lifetime = session.control.tokens.lifetimes.within(_TOKEN_LIFETIME)
     tokens, actor, name = session.manage.tokens, session.actor, f"route-test-{secrets.token_hex(4)}"
-    made = tokens.create(actor, plan.project, name, lifetime=_TOKEN_LIFETIME)
+    made = tokens.create(actor, plan.project, name, lifetime=lifetime)
     try:
         yield made.text
     finally:
@@ -170,7 +172,7 @@ def _row_of(session: Session, request_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + _ROW_SECONDS
     while True:
         try:
-            return report_rows.request(session.usage, request_id)
+            return report_rows.request(session.usage, request_id, EVERYTHING)
         except NotFound:
             if not request_id or time.monotonic() > deadline:
                 raise InterceptError(

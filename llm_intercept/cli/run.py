@@ -90,7 +90,8 @@ def identity(session: Session, project: str | None, token: str | None) -> Iterat
         return
     name = f"run-{secrets.token_hex(4)}"
     tokens, actor = session.manage.tokens, session.actor
-    made = tokens.create(actor, project or DEFAULT_PROJECT, name, lifetime=RUN_TOKEN_LIFETIME)
+    lifetime = session.control.tokens.lifetimes.within(RUN_TOKEN_LIFETIME)
+    made = tokens.create(actor, project or DEFAULT_PROJECT, name, lifetime=lifetime)
     try:
         yield Identity(made.text, Filters(EVERYTHING, project=made.token.project, token=name))
     finally:

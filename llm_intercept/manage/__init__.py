@@ -45,6 +45,7 @@ class Management:
             audit.sink = AuditFile(Home(control.path.parent).logs, settings.log)
         self.registry = registry
         self.settings = settings
+        control.tokens.lifetimes = settings.tokens.lifetimes()
         self.now = now
         self.desk = Desk(control, audit)
         self.users = Users(self.desk)

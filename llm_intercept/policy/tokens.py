@@ -199,7 +199,7 @@ def fingerprint(key: str, digest: Callable[[str], bytes]) -> str:
 
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+_SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _FOREVER = timedelta(days=36_525)  # years have four digits
 
 
@@ -212,7 +212,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_text(duration: timedelta) -> str:
-    """The reverse of `parse_duration`, in the largest unit that fits."""
+    """The reverse of `parse_duration`, in the largest unit that fits, up to days."""
     seconds = int(duration.total_seconds())
     unit = next((u for u, size in _SECONDS.items() if seconds and seconds % size == 0), "s")
     return f"{seconds // _SECONDS[unit]}{unit}"
