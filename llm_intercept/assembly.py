@@ -1,7 +1,7 @@
 """Parts of the gateway that belong together, put together: the composition root's other half."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +10,7 @@ from llm_intercept.engine.health import Health
 from llm_intercept.engine.probing import asker, probe_forever
 from llm_intercept.engine.resets import Resets
 from llm_intercept.home import Home
+from llm_intercept.housekeeping import Daily, Housekeeper, Wishes
 from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.providers import Registry
@@ -66,3 +67,13 @@ async def probing(base: Base, health: Health) -> None:
     if every:
         ask = asker(base.registry, base.control, base.settings, base.home, time.time)
         await probe_forever(health, ask, every)
+
+
+def daily(base: Base) -> Callable[[], Iterator[object] | None] | None:
+    """The cleaning up that happens once a day; None if settings leave it to the command."""
+    settings = base.settings
+    if not settings.retention.daily:
+        return None
+    wishes = Wishes(settings.retention, settings.capture.retention_days)
+    vault = base.control.database.vault
+    return Daily(base.home, lambda: Housekeeper(base.home, vault, wishes)).begin

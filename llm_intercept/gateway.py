@@ -163,6 +163,7 @@ class Gateway:
             capture=self._capture,
             on_commit=self._committed,
             state=self._routing.health.changes,
+            daily=assembly.daily(self._base),
         )
         self.metrics = Metrics(
             lambda: len(self._live),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.tokens import Lifetimes, parse_duration
+from llm_intercept.retention import RetentionSettings
 from llm_intercept.settings_login import OidcSettings, TrustedHeaderSettings, checked_networks
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -385,6 +386,7 @@ class Settings(Section):
         30.0, description="seconds that calls under way may take to finish when the proxy is stopped", ge=0
     )
     tokens: TokensSettings = Field(default_factory=TokensSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     lint: LintSettings = Field(default_factory=LintSettings)
     cors: CorsSettings = Field(default_factory=CorsSettings)

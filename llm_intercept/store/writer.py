@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from llm_intercept.errors import StoreError
@@ -35,6 +35,7 @@ _BREATH_EVERY = (
 _BREATH_S = 0.00002
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HOUSEKEEPING_S = 3600.0
+_END = object()
 
 type RowJob = RequestRow | Callable[[], RequestRow]
 type BodiesOf = Callable[[RequestRow], Sequence[Body]]
@@ -77,8 +78,12 @@ class Writer:
         window: float = WINDOW_S,
         body_budget: int = BODY_BUDGET,
         state: Callable[[], Changes] | None = None,
+        daily: Callable[[], Iterator[object] | None] | None = None,
     ) -> None:
-        """`state` is asked once a second, from the writer's thread, for what else is to be written."""
+        """`state` is asked once a second, from the writer's thread, for what else is to be written.
+
+        `daily` is asked once an hour for work that is done in the same thread, step by step between rows.
+        """
         self._home = home
         self._journal = journal
         self._capture = capture or Capture(CaptureSettings.model_validate({}))
@@ -97,6 +102,8 @@ class Writer:
         self._bodies: sqlite3.Connection | None = None
         self._housekeeping_due = 0.0
         self._sideline = Sideline(state) if state else None
+        self._daily = daily
+        self._cleaning: Iterator[object] | None = None
         self.bodies_dropped = 0
         self.rows_written = 0
         self.last_error = ""
@@ -170,6 +177,7 @@ class Writer:
                 self._write_aside()
             self._write_aside()
             self._keep_house()
+            self._clean()
         self._write_aside(at_once=True)
         self._close()
 
@@ -291,6 +299,19 @@ class Writer:
         except Exception:
             log.exception("old bodies could not be deleted")
             self._disconnect()
+        self._clean(begin=True)
+
+    def _clean(self, *, begin: bool = False) -> None:
+        """Goes on until there are rows to write; they come first."""
+        try:
+            if begin and self._cleaning is None and self._daily is not None:
+                self._cleaning = self._daily()
+            while self._cleaning is not None and not self._queue and not self._stopping.is_set():
+                if next(self._cleaning, _END) is _END:
+                    self._cleaning = None
+        except Exception:
+            log.exception("cleaning up stopped; it is tried again in an hour")
+            self._cleaning = None
 
     def _usage_connection(self) -> sqlite3.Connection:
         if self._usage is None:
@@ -306,6 +327,7 @@ class Writer:
         return time.monotonic() >= self._give_up_at
 
     def _close(self) -> None:
+        self._cleaning = None  # lets go of its connections and its lock
         for connection in (self._usage, self._bodies):
             if connection is not None:
                 try:
