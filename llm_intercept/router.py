@@ -4,7 +4,7 @@ Joins `policy/routing` (rows of an operator), the stored keys, `engine/health` a
 candidates; `policy/attempts` walks through them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -248,7 +248,7 @@ class Router:
         self, asked: _Asked, targets: Iterator[tuple[RouteTarget, str, bool]]
     ) -> Iterator[Candidate]:
         """A target is a candidate with each of its keys; a bound conversation stays where it is known."""
-        found = [c for target, reason, far in targets for c in self._keyed(asked, target, reason, far)]
+        found = _once(c for target, reason, far in targets for c in self._keyed(asked, target, reason, far))
         if asked.home is None:
             yield from found
             return
@@ -328,6 +328,16 @@ def blended_price(
     usage = Usage(input=750_000, output=250_000)
     priced = pricing.price(known, model, usage, datetime.now(UTC))
     return Decimal(priced.cost_nanos).scaleb(-9) if priced.priced and priced.cost_nanos is not None else None
+
+
+def _once(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The same model with the same key is one candidate, however many targets lead to it: keys without a pool
+    belong to all of them."""
+    found: list[Candidate] = []
+    for one in candidates:
+        if not any(_key(one) == _key(other) and one.overrides == other.overrides for other in found):
+            found.append(one)
+    return found
 
 
 def _key(candidate: Candidate) -> TargetKey:
