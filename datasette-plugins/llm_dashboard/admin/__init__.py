@@ -8,7 +8,19 @@ from collections.abc import Awaitable, Callable
 
 from datasette import Response
 
-from llm_dashboard.admin import keys, limits, projects, tokens, users
+from llm_dashboard.admin import (
+    audit,
+    configuration,
+    failures,
+    keys,
+    limits,
+    listeners,
+    maintenance,
+    projects,
+    tokens,
+    users,
+)
+from llm_dashboard.admin import routes as routing
 from llm_dashboard.admin.sections import BASE
 from llm_dashboard.admin.visit import Handler, Visit, view
 
@@ -53,9 +65,34 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     (f"/keys/{_KEY}/edit", keys.edit, False),
     (f"/keys/{_KEY}/delete", keys.delete, False),
     (f"/keys/{_KEY}/(?P<action>enable|disable|test)", keys.switch, False),
+    ("/routes", routing.page, False),
+    ("/routes/new", routing.new, False),
+    ("/routes/explain", routing.explain, False),
+    (f"/routes/{_NAME}/edit", routing.edit, False),
+    (f"/routes/{_NAME}/document", routing.document, False),
+    (f"/routes/{_NAME}/move", routing.move, False),
+    (f"/routes/{_NAME}/delete", routing.delete, False),
+    (f"/routes/{_NAME}/(?P<action>enable|disable)", routing.switch, False),
+    ("/failures", failures.page, False),
+    ("/failures/choose", failures.choose, False),
+    (rf"/failures/(?P<scope>[^/]+)/{_NAME}/edit", failures.edit, False),
+    (rf"/failures/(?P<scope>[^/]+)/{_NAME}/reset", failures.reset, False),
+    ("/audit", audit.page, False),
+    ("/audit/verify", audit.verify, False),
+    (r"/audit/export\.(?P<kind>csv|ndjson)", audit.export, False),
+    (r"/audit/(?P<id>[0-9]{1,18})", audit.row, False),
+    ("/maintenance", maintenance.page, False),
+    ("/settings", configuration.page, False),
+)
+# Beside the list of listeners, which was there before.
+_LISTENERS: tuple[tuple[str, Handler], ...] = (
+    ("/new", listeners.new),
+    (f"/{_NAME}/delete", listeners.delete),
+    (f"/{_NAME}/(?P<action>start|stop)", listeners.switch),
 )
 
 
 def routes() -> list[tuple[str, Page]]:
     """As Datasette takes them."""
-    return [(rf"^{BASE}{path}$", view(handler, admin=not everybody)) for path, handler, everybody in _PAGES]
+    found = [(f"^{BASE}{path}$", view(handler, admin=not everybody)) for path, handler, everybody in _PAGES]
+    return found + [(f"^{listeners.PATH}{path}$", view(handler)) for path, handler in _LISTENERS]

@@ -17,6 +17,7 @@ from llm_intercept.errors import ConfigError, InterceptError
 type Kind = Literal["text", "number", "area", "select", "check", "secret"]
 type Options = Sequence[tuple[str, str]]
 
+NAMES = "1 to 64 of A-Z a-z 0-9 . _ -"
 _COMMAND_CLAUSE = re.compile(r"[;,]\s+(?:or run )?`llm-intercept [^`]*`[^;]*$|\s*\(llm-intercept [^)]*\)")
 _AMOUNT = re.compile(r"\$?([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kmb]?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}

@@ -5,7 +5,7 @@ from typing import Any
 from datasette import Response
 
 from llm_dashboard.admin import policies
-from llm_dashboard.admin.forms import Field, Form, Section, plain_options
+from llm_dashboard.admin.forms import NAMES, Field, Form, Section, plain_options
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
@@ -129,7 +129,7 @@ async def _names(visit: Visit) -> list[str]:
 
 
 def _sections(users: list[str], *, new: bool) -> list[Section]:
-    name = Field("name", "Name", help="1 to 64 of A-Z a-z 0-9 . _ -", placeholder="team-a", required=True)
+    name = Field("name", "Name", help=NAMES, placeholder="team-a", required=True)
     known = Field(
         "owner",
         "Owner",

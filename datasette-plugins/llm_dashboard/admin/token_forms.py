@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from llm_dashboard.admin import policies
-from llm_dashboard.admin.forms import Field, Form, Section, plain_options, whole
+from llm_dashboard.admin.forms import NAMES, Field, Form, Section, plain_options, whole
 from llm_intercept.policy.allow import Policy
 from llm_intercept.policy.tokens import parse_duration
 from llm_intercept.store.tokens import Token, Wanted
@@ -32,9 +32,7 @@ def sections(projects: list[str], users: list[str], longest: timedelta | None) -
             "Token",
             (
                 Field("project", "Project", "select", options=plain_options(projects), required=True),
-                Field(
-                    "name", "Name", help="1 to 64 of A-Z a-z 0-9 . _ -", placeholder="laptop", required=True
-                ),
+                Field("name", "Name", help=NAMES, placeholder="laptop", required=True),
                 Field("user", "Whose it is", help="A user, or any label.", options=plain_options(users)),
                 Field("lifetime", "Works for", help=until, placeholder="30d"),
                 _REQUESTS,

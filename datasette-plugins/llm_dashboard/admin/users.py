@@ -4,7 +4,7 @@ from typing import Any
 
 from datasette import Response
 
-from llm_dashboard.admin.forms import Field, Form, Section
+from llm_dashboard.admin.forms import NAMES, Field, Form, Section
 from llm_dashboard.admin.once import Once
 from llm_dashboard.admin.visit import Visit
 from llm_dashboard.login import INVITE_PATH
@@ -163,7 +163,7 @@ async def delete(visit: Visit) -> Response:
 
 
 def _sections(*, new: bool) -> list[Section]:
-    name = Field("name", "Name", help="1 to 64 of A-Z a-z 0-9 . _ -", placeholder="ada", required=True)
+    name = Field("name", "Name", help=NAMES, placeholder="ada", required=True)
     email = Field("email", "Email", help="To log in with, if you like.", placeholder="ada@example.com")
     role = Field("role", "Role", "select", options=_ROLES)
     active = Field(
