@@ -54,6 +54,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Keep house": {
         "cleanup": "Remove what is past its time, in the home and its databases.",
+        "import": "Make many projects, tokens or users from a file.",
         "backup": "Copy the whole home into one file, while everything runs.",
         "restore": "Make a home out of a backup.",
         "migrate": "Show the schema versions of the databases, and bring them up to date.",

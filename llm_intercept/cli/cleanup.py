@@ -4,7 +4,6 @@ from dataclasses import asdict, replace
 
 import click
 
-from llm_intercept.cli.house import acting
 from llm_intercept.cli.output import count, json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.housekeeping import Housekeeper, Report, Wishes
@@ -28,7 +27,7 @@ def command(session: Session, dry_run: bool, vacuum: bool, as_json: bool) -> Non
     wishes = Wishes(session.settings.retention, session.settings.capture.retention_days)
     control = session.control
     keeper = Housekeeper(session.home, control.database.vault, replace(wishes, vacuum=vacuum))
-    report = keeper.preview() if dry_run else keeper.run(acting())
+    report = keeper.preview() if dry_run else keeper.run(session.actor)
     if as_json:
         print_json({"dry_run": dry_run, **asdict(report)})
     else:

@@ -1,27 +1,16 @@
-"""What the commands that keep house share: who acts, and the audit row of what was done."""
+"""What the commands that keep house share: the audit row of what was done, and telling how far it is."""
 
-import getpass
 import sys
 
 import click
 
 from llm_intercept.cli.session import Session
-from llm_intercept.policy.actor import Actor
 from llm_intercept.store.audit_rows import Thing
-
-
-def acting() -> Actor:
-    """Whoever runs commands on this machine may do everything; the name is the operating system's."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):  # a container may run as a number without a name
-        name = "unknown"
-    return Actor("cli", name, "admin")
 
 
 def record(session: Session, action: str, thing: Thing, after: object = None) -> None:
     """One row about something that is no change of one object."""
-    session.control.audit.record(acting(), action, thing, after=after)
+    session.manage.audit.record(session.actor, action, thing, after=after)
 
 
 def progress(text: str) -> None:
