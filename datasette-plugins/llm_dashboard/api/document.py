@@ -12,6 +12,7 @@ from llm_dashboard.api.problem import CODES, Error
 from llm_intercept import __version__
 
 type Document = dict[str, Any]
+_JSON = "application/json"
 _REF = "#/components/schemas/{model}"
 _ALWAYS = ("invalid_path", "unauthenticated", "forbidden", "rate_limited", "internal", "unavailable")
 _WITH_BODY = ("invalid_json", "too_large", "unsupported_media_type")
@@ -55,7 +56,8 @@ def _schemas(operations: Sequence[Operation]) -> tuple[Names, Document]:
     """How each model is referred to, and what is referred to."""
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Error, "serialization"): None}
     for operation in operations:
-        wanted[operation.answer, "serialization"] = None
+        if operation.content_type == _JSON:
+            wanted[operation.answer, "serialization"] = None
         if operation.body is not Nothing:
             wanted[operation.body, "validation"] = None
     names, found = models_json_schema(list(wanted), ref_template=_REF)
@@ -78,7 +80,7 @@ def _operation(operation: Operation, names: Names) -> Document:
     if operation.command:
         found["x-command"] = f"llm-intercept {operation.command}"
     if operation.body is not Nothing:
-        content = {"application/json": {"schema": names[operation.body, "validation"]}}
+        content = {_JSON: {"schema": names[operation.body, "validation"]}}
         found["requestBody"] = {"required": _needs_body(operation.body), "content": content}
     return found
 
@@ -137,16 +139,15 @@ def _headers(operation: Operation) -> list[Document]:
 
 
 def _responses(operation: Operation, names: Names) -> Document:
-    answer = names[operation.answer, "serialization"]
-    if operation.content_type != "application/json":
-        answer = {"type": "string"}
+    is_json = operation.content_type == _JSON
+    answer = names[operation.answer, "serialization"] if is_json else {"type": "string"}
     found: Document = {
         str(operation.status): {
             "description": operation.summary,
             "content": {operation.content_type: {"schema": answer}},
         }
     }
-    shape = {"application/json": {"schema": names[Error, "serialization"]}}
+    shape = {_JSON: {"schema": names[Error, "serialization"]}}
     by_status: dict[int, list[str]] = {}
     for code in _codes(operation):
         by_status.setdefault(CODES[code][0], []).append(code)

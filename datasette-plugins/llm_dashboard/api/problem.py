@@ -92,7 +92,8 @@ def of_error(error: InterceptError) -> Problem:
 def of_validation(error: ValidationError) -> Problem:
     """The first thing that is wrong with what was sent. The value is not repeated: it may be a secret."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
+    # Of a field that may be one of several kinds the kinds stand there as well: `literal['a','b']`.
+    field = ".".join(str(part) for part in first["loc"] if "[" not in str(part)) or None
     text = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":
         return Problem("invalid_json", f"The body is not JSON: {text.removeprefix('Invalid JSON: ')}.")

@@ -66,6 +66,7 @@ def populate(world: World, control: Control) -> None:
         user = control.users.create(name, email=f"{name}@example.com", role=role)  # type: ignore[arg-type]
         world.ids[name] = user.id
         world.bearers[name] = control.api_tokens.create(user.id, f"{name}-token", "write").text
+    world.bearers["local"] = control.api_tokens.create("", "local-token", "write").text
     for name in ("changed", "doomed", "guest", "second-admin"):
         control.users.create(name, role="admin" if name == "second-admin" else "member")
     control.projects.create("alpha", owner="mia", members=["guest"])
