@@ -11,7 +11,10 @@ from llm_intercept.store.report_time import Window, window
 def read(args: Any, scope: Scope, now: int, since: str = "") -> tuple[Window, Filters]:
     """Raises ConfigError, worded for people, when a time cannot be read."""
     span = window(args.get("since", since).strip(), args.get("until", "").strip(), now)
-    return span, Filters(scope, **{name: args.get(name, "").strip() for name in FILTER_NAMES})
+    given = {name: args.get(name, "").strip() for name in FILTER_NAMES}
+    if not scope.everything:
+        given["credential"] = ""  # which of a provider's keys was used is for admins
+    return span, Filters(scope, **given)
 
 
 def text(since: str, until: str, filters: Filters, **more: object) -> str:

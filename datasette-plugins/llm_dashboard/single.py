@@ -27,6 +27,8 @@ async def page(datasette: Datasette, request: Request) -> Response:
         raise NotFound("The dashboard is not configured.")
     bodies = await asyncio.to_thread(_bodies, settings, cast(int, call["id"]))
     phases = _object(call["phases"])
+    if not scope.everything:
+        call = _without_keys(call)
     context = {
         "call": call,
         "phases": phases,
@@ -40,6 +42,12 @@ async def page(datasette: Datasette, request: Request) -> Response:
         "now": clock.now(),
     }
     return Response.html(await datasette.render_template("llm/request.html", context, request=request))
+
+
+def _without_keys(call: reports.Row) -> reports.Row:
+    """Which of a provider's keys was used is for admins."""
+    tries = [{**attempt, "credential": ""} for attempt in cast(list[reports.Row], call["tries"])]
+    return {**call, "credential": "", "tries": tries}
 
 
 def _bodies(settings: config.Config, row_id: int) -> list[dict[str, object]]:

@@ -44,12 +44,19 @@ def columns(conn: sqlite3.Connection) -> tuple[str, ...]:
 def page(
     conn: sqlite3.Connection, span: Window, filters: Filters, after_id: int, limit: int = PAGE
 ) -> list[tuple[object, ...]]:
-    """The next rows in order of time; `after_id` is the id (first column) of the last one seen."""
+    """The next rows in order of time; `after_id` is the id (first column) of the last one seen.
+
+    Which of a provider's keys was used is left out for whoever does not see everything.
+    """
     condition, parameters = filters.clauses()
     statement = f"SELECT *, cost_nanos FROM requests WHERE id >= ? AND id < ?{condition} ORDER BY id LIMIT ?"  # noqa: S608
     start = max(span.since, after_id + 1)
     found = conn.execute(statement, [start, span.until, *parameters, limit])
-    return [(*row[:-1], usd(row[-1])) for row in found]
+    rows = [(*row[:-1], usd(row[-1])) for row in found]
+    if filters.scope.everything:
+        return rows
+    place = columns(conn).index("credential")
+    return [(*row[:place], "", *row[place + 1 :]) for row in rows]
 
 
 def head(kind: Format, names: Sequence[str]) -> str:
