@@ -51,6 +51,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "usage": "Calls, tokens, money and time, by whatever you ask for.",
         "export": "Write every call as CSV, JSON or NDJSON.",
         "logs": "Follow and search the structured logs.",
+        "audit": "Who changed what, and proof that the log of it is whole.",
     },
     "Keep house": {
         "cleanup": "Remove what is past its time, in the home and its databases.",

@@ -21,7 +21,9 @@ _ROTATED = re.compile(r"(?P<base>.+\.jsonl)(?:\.(?P<number>\d+))?")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the lines as they are.")
 kind_option = click.option(
-    "--kind", type=click.Choice(["requests", "events"]), help="Only one line for each call, or only events."
+    "--kind",
+    type=click.Choice(["requests", "events", "audit"]),
+    help="Only one line for each call, only events, or only the audit log.",
 )
 
 type Line = tuple[float, dict[str, Any], str]
@@ -137,12 +139,20 @@ def _print(line: Line, as_json: bool) -> None:
 
 def _readable(content: dict[str, Any]) -> str:
     moment = _stamp(content)[:23].replace("+00:00", "")
+    if "action" in content:
+        return f"{moment}  {_action(content)}".rstrip()
     if "outcome" in content:
         return f"{moment}  {_call(content)}".rstrip()
     known = ("ts", "timestamp", "level", "name", "message")
     rest = " ".join(f"{key}={value}" for key, value in content.items() if key not in known)
     level = str(content.get("level", "")).upper()
     return f"{moment}  {level:<8}{content.get('message', '')}  {rest}".rstrip()
+
+
+def _action(content: dict[str, Any]) -> str:
+    about, who = content["object"], content["actor"]["name"]
+    what = f"{about['kind']} {about['name']}".strip()
+    return "  ".join([f"{content['outcome']:<8}", content["action"], what, who, content["detail"]])
 
 
 def _call(content: dict[str, Any]) -> str:

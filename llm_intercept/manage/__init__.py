@@ -18,6 +18,7 @@ from llm_intercept.manage.listeners import Listeners
 from llm_intercept.manage.projects import Projects
 from llm_intercept.manage.routes import Routes
 from llm_intercept.manage.tokens import Tokens
+from llm_intercept.manage.trail import Trail
 from llm_intercept.manage.users import Users
 from llm_intercept.policy.actor import Actor
 from llm_intercept.providers import Registry
@@ -48,6 +49,7 @@ class Management:
         control.tokens.lifetimes = settings.tokens.lifetimes()
         self.now = now
         self.desk = Desk(control, audit)
+        self.trail = Trail(self.desk)
         self.users = Users(self.desk)
         self.projects = Projects(self.desk)
         self.tokens = Tokens(self.desk)

@@ -136,6 +136,15 @@ class Audit:
         found = self._database.row("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?", (number,))
         return int(found["id"]) if found else 0
 
+    def has_chain(self, text: str) -> bool:
+        """Whether a digest that was noted, in hexadecimal, is that of a row or of the checkpoint."""
+        try:
+            chain = bytes.fromhex(text)
+        except ValueError:
+            return False
+        sql = "SELECT 1 FROM audit WHERE chain = ? UNION SELECT 1 FROM audit_checkpoint WHERE chain = ?"
+        return self._database.row(sql, (chain, chain)) is not None
+
     def removed_to(self) -> int:
         """The last row that was removed under a checkpoint; 0 for none."""
         found = self._database.row("SELECT last_id FROM audit_checkpoint")
