@@ -9,6 +9,7 @@ from llm_dashboard.admin.visit import Visit
 from llm_intercept import assembly, prices, resources
 from llm_intercept.cli.route_call import Way, way
 from llm_intercept.cli.session import Session
+from llm_intercept.home import Home
 from llm_intercept.manage import Management
 from llm_intercept.policy.callfacts import is_background, thinks
 from llm_intercept.policy.facts import Facts
@@ -48,14 +49,15 @@ async def explained(visit: Visit, form: Form) -> Explained | None:
         m.desk.see(visit.actor, "routes")
         session = Session({**os.environ, "LLM_INTERCEPT_HOME": str(visit.home.path)})
         called = way(session, model, form.text("provider"), form.text("dialect"))
-        return _explain(m, visit, facts, called)
+        return explain(m, visit.home, facts, called)
 
     return await visit.submit(form, work, (("no provider", "provider"), ("dialect", "dialect")))
 
 
-def _explain(m: Management, visit: Visit, facts: CallFacts, called: Way) -> Explained:
+def explain(m: Management, home: Home, facts: CallFacts, called: Way) -> Explained:
+    """In the thread of control.db."""
     known = Facts(m.registry.providers, resources.model_catalogue)
-    models = ModelMap(with_prompts(m.settings.models, visit.home.path), m.registry.providers, known.known)
+    models = ModelMap(with_prompts(m.settings.models, home.path), m.registry.providers, known.known)
     found = models.resolve(facts.model, facts.project, called.provider, True)
     facts = replace(
         facts,
@@ -66,9 +68,8 @@ def _explain(m: Management, visit: Visit, facts: CallFacts, called: Way) -> Expl
         thinking=facts.thinking or thinks({}, facts.model),
     )
     m.control.refresh()
-    base = assembly.Base(
-        visit.home, m.settings, m.registry, m.control, Pricing(m.settings.prices, prices.built_in())
-    )
+    pricing = Pricing(m.settings.prices, prices.built_in())
+    base = assembly.Base(home, m.settings, m.registry, m.control, pricing)
     router = assembly.routing(base, models, lambda: _MIDDLE).router
     explanation = router.explain(facts, called.dialect, called.provider)
     before = []

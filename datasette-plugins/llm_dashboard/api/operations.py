@@ -4,11 +4,14 @@ from pydantic import ConfigDict
 
 from llm_dashboard.api import (
     accounts,
+    audit,
     credentials,
     document,
+    explaining,
     failures,
     limits,
     listeners,
+    maintenance,
     projects,
     routing,
     system,
@@ -26,11 +29,13 @@ TABLES: tuple[Table, ...] = (
     tokens.table,
     limits.table,
     credentials.table,
-    routing.table,
+    explaining.table,
     routing.breakers_table,
     listeners.table,
     failures.table,
     usage.table,
+    audit.table,
+    maintenance.table,
 )
 
 

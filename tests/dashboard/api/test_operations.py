@@ -30,6 +30,8 @@ def full(world: World) -> Iterator[World]:
         call = world.get("/usage/recent?limit=1").json()["items"][0]["request_id"]
         world.ids |= {"key-local": key.id, "provider": url, "secret": SECRET}
         world.ids |= {"session": session, "request": call}
+        world.post("/users", {"name": "audited"})
+        world.ids["row"] = str(world.get("/audit?name=audited").json()["items"][0]["id"])
         world.secrets.add(SECRET)
         yield world
 

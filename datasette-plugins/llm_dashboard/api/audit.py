@@ -1,0 +1,102 @@
+"""The audit log: who did what. Admins only; it is never changed from here."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from llm_dashboard.api.operation import Call, Nothing, Table, View
+from llm_dashboard.api.paging import Page, Paged, cursor, place_of
+from llm_dashboard.api.problem import Problem
+from llm_intercept.manage import Management
+from llm_intercept.store.audit_search import asked
+
+table = Table("audit", "Who changed what, and what happened at the doors. Rows are only ever added.")
+_LIST = "audit"
+_LAST_ID = 1 << 62
+
+
+class Who(View):
+    """Who did it."""
+
+    kind: str = Field(description="cli, session, api_token, system or proxy")
+    name: str
+    id: str = Field(description="of a user; empty for others")
+
+
+class What(View):
+    """What it was done to."""
+
+    kind: str
+    name: str
+    id: str
+
+
+class AuditView(View):
+    """One row."""
+
+    id: int = Field(description="epoch microseconds")
+    ts: str
+    actor: Who
+    source: str = Field(description="an address, or local")
+    action: str
+    object: What
+    outcome: str = Field(description="ok, denied or failed")
+    detail: str
+    before: Any
+    after: Any
+    chain: str = Field(description="binds the row to all those before it")
+
+
+class AuditVerdict(View):
+    """Whether the log is as it was written."""
+
+    ok: bool
+    rows: int
+    removed: int = Field(description="taken out under a checkpoint")
+    last_id: int
+    chain: str = Field(description="noted elsewhere it proves that nothing was cut off")
+    broken: int | None = Field(description="the first row that is wrong")
+    reason: str
+    text: str
+
+
+class AuditFilters(Paged):
+    """Which rows. All of them hold at once."""
+
+    actor: str = Field("", max_length=200, description="a name, or a user's id; * stands for anything")
+    action: str = Field("", max_length=100, description="token.create, key.*, *.delete")
+    kind: str = Field("", max_length=40, description="project, token, key, limit, ...")
+    name: str = Field("", max_length=200, description="demo, demo/*, or an id")
+    outcome: Literal["", "ok", "denied", "failed"] = ""
+    source: str = Field("", max_length=60)
+    text: str = Field("", max_length=200, description="rows in which this occurs")
+    since: str = Field("", max_length=40, description="7d, 24h, today, 2026-11-01")
+    until: str = Field("", max_length=40, description="in the same words; a day counts whole")
+    timezone: str = Field("UTC", max_length=60)
+
+
+@table.get("/audit", "Search the audit log", Page[AuditView], query=AuditFilters, command="audit list")
+def list_(management: Management, call: Call[AuditFilters, Nothing]) -> object:
+    """Newest first. Admins only."""
+    wanted = call.query
+    place = place_of(wanted.cursor, _LIST, int)
+    query = asked(now_us=call.now_us, **wanted.model_dump(exclude={"limit", "cursor"}))
+    before = int(place[0]) if place else None
+    found = management.trail.search(call.actor, query, limit=wanted.limit, cursor=before)
+    following = None if found.cursor is None else cursor(_LIST, [found.cursor])
+    return {"items": [row.document() for row in found.rows], "next_cursor": following}
+
+
+@table.get("/audit/verify", "Verify the audit log", AuditVerdict, command="audit verify")
+def verify(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """Whether anybody has changed or removed a row. Reads all of it. Admins only."""
+    return management.trail.verify(call.actor)
+
+
+@table.get("/audit/{row}", "Show a row", AuditView, command="audit show")
+def get(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """By its id, with what it changed. Admins only."""
+    text = call.path["row"]
+    if not (text.isascii() and text.isdigit() and int(text[:20]) < _LAST_ID):
+        raise Problem("not_found", "The audit log has no such row.")
+    return management.trail.get(call.actor, int(text)).document()
