@@ -40,6 +40,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "user": "Create and change the people who own projects and tokens.",
         "project": "Create and show projects, to which calls and tokens belong.",
         "token": "Create and revoke the tokens that clients use instead of keys.",
+        "apitoken": "Create and revoke the tokens of the management API.",
         "provider": "List the providers, and try their keys.",
         "listener": "Listen on more ports, each with defaults of its own.",
         "route": "Say where calls may go, and what happens when a target fails.",

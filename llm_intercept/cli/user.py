@@ -4,6 +4,7 @@ import click
 
 from llm_intercept.cli.output import json_option, moment, print_json, print_table, records
 from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.cli.user_login import invite, password, sessions
 from llm_intercept.store.token_use import used
 from llm_intercept.store.users import ROLES, Role, User
 
@@ -124,3 +125,7 @@ def remove(session: Session, user: str, yes: bool, as_json: bool) -> None:
 
 def _row(user: User) -> dict[str, object]:
     return records([user])[0] | {"active": "yes" if user.active else "no"}
+
+
+for _login in (password, invite, sessions):
+    command.add_command(_login)
