@@ -12,6 +12,7 @@ from llm_intercept.cli.policy_options import (
     policy_summary,
     unrestricted_option,
 )
+from llm_intercept.cli.project_house import delete, export
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.store.projects import CaptureMode, Hangup, Project
 from llm_intercept.store.token_use import used
@@ -45,6 +46,10 @@ def command() -> None:
 
     What a project does not allow, none of its tokens is allowed.
     """
+
+
+command.add_command(export)
+command.add_command(delete)
 
 
 @command.command
