@@ -36,6 +36,7 @@ class Field:
     placeholder: str = ""
     required: bool = False
     autocomplete: str = "off"
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Keeping house: how large the databases are, which backups there are. Nothing is changed from here."""
+"""Keeping house: backups, databases, and what a cleanup would remove. Nothing is changed from here."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from datasette import Response
 from llm_dashboard import clock
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.home import Home
+from llm_intercept.housekeeping import Housekeeper, Wishes
 
 _STALE_DAYS = 7
 _SHOWN = 10
@@ -28,15 +29,27 @@ class File:
 async def page(visit: Visit) -> Response:
     backups, databases = await asyncio.to_thread(_files, visit.home)
     newest = backups[0].at if backups else 0
+    asked = visit.arg("cleanup") == "preview"
     return await visit.page(
         "maintenance",
         backups=backups[:_SHOWN],
         more=max(0, len(backups) - _SHOWN),
         stale=clock.now() - newest > _STALE_DAYS * 86_400_000_000,
         databases=databases,
+        report=await _preview(visit) if asked else None,
+        kept=(visit.stage.settings.retention, visit.stage.settings.capture.retention_days),
         home=visit.home.path,
         now=clock.now(),
     )
+
+
+async def _preview(visit: Visit) -> dict[str, int]:
+    """What would be removed, as `llm-intercept cleanup --dry-run` says it."""
+    settings = visit.stage.settings
+    wishes = Wishes(settings.retention, settings.capture.retention_days)
+    vault = await visit.ask(lambda m: m.control.database.vault)
+    report = await asyncio.to_thread(Housekeeper(visit.home, vault, wishes).preview)
+    return {what: number for what, number in report.removed.items() if number}
 
 
 def _files(home: Home) -> tuple[list[File], list[File]]:

@@ -15,8 +15,8 @@ PATH = "/-/llm/manage/projects"
 PAGE = 50
 _BLAME = (("cannot be the name", "name"), ("exists already", "name"), ("user", "owner"))
 _HANGUP = (
-    ("cut", "Cut: end the call at the provider, pay for what was streamed"),
-    ("drain", "Drain: read it to its end, so that usage is exact"),
+    ("cut", "Cut: end the call at the provider"),
+    ("drain", "Drain: read it to its end"),
 )
 _CAPTURE = (
     ("default", "As in settings"),
@@ -134,11 +134,17 @@ def _sections(users: list[str], *, new: bool) -> list[Section]:
         "owner",
         "Owner",
         "select",
-        "Owners and members who are members by role make tokens for it.",
+        "Its owner and members may make tokens for it, viewers may not.",
         options=plain_options(users, "Nobody"),
     )
     members = Field("members", "Members", "area", "Names of users, one on each line.")
-    hangup = Field("hangup", "When a client hangs up", "select", options=_HANGUP)
+    hangup = Field(
+        "hangup",
+        "When a client hangs up",
+        "select",
+        "Cut pays for what was streamed; drained calls have exact usage.",
+        _HANGUP,
+    )
     capture = Field("capture", "Bodies that are kept", "select", options=_CAPTURE)
     active = Field("active", "In use; when off, all its tokens are refused until it is on again", "check")
     first = [name, known] if new else [known]

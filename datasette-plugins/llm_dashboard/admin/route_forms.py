@@ -39,6 +39,7 @@ def sections(*, new: bool) -> list[Section]:
         "asked for, /gpt-5 the provider that was called.",
         placeholder="anthropic/\nbedrock/anthropic.claude-sonnet-4-5@team*3",
         required=True,
+        wide=True,
     )
     longer = Field("longer", "For longer conversations", "area", "Tried when it was too long for the others.")
     strategy = Field(
@@ -84,7 +85,8 @@ _TRYING = (
 )
 DOCUMENT = (
     Section(
-        "Document", (Field("document", "JSON", "area", "As `route show --json` prints it.", required=True),)
+        "Document",
+        (Field("document", "JSON", "area", "As `route show --json` prints it.", required=True, wide=True),),
     ),
 )
 
