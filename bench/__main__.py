@@ -14,6 +14,7 @@ from bench import (
     dialects,
     endurance,
     failover,
+    managing,
     pages,
     proxying,
     report,
@@ -29,7 +30,7 @@ from bench.targets import Target, Targets
 
 NAMES = (
     *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation", "failover"),
-    *("admission", "memory", "writer", "page"),
+    *("admission", "memory", "writer", "page", "api"),
 )
 
 
@@ -68,6 +69,7 @@ class Run:
             "page": lambda: pages.measure(
                 self._processes, self._folder, self._size.page_rows, self._size.page_visits
             ),
+            "api": lambda: managing.measure(self._processes, self._folder, self._size.page_visits),
         }
         try:
             found = measures[name]()
