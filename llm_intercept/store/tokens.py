@@ -16,7 +16,6 @@ from llm_intercept.policy.tokens import (
     IssuedToken,
     Lifetimes,
     Wellformed,
-    duration_text,
     hint,
     new_aws_pair,
     new_token,
@@ -354,14 +353,6 @@ def _checked_requests(count: int | None) -> int | None:
     if count is not None and not 0 <= count <= 10**15:
         raise ConfigError(f"max_requests is a number of calls from 1 up, or 0 for no limit, not {count}")
     return count or None
-
-
-def lifetime_text(token: Token) -> str:
-    """What a person asked for: `30d`; "" for a token without an end."""
-    if token.expires_at is None:
-        return ""
-    seconds = as_seconds(token.expires_at) - as_seconds(token.refreshed_at or token.created_at)
-    return duration_text(timedelta(seconds=round(seconds)))
 
 
 def token_of(row: Row, now: str) -> Token:
