@@ -111,7 +111,8 @@ class Vault:
         """The error to raise when a database was made with other keys."""
         return ConfigError(
             f"{self._source} does not fit control.db, which was made with another key; restore the old key "
-            "(its last line must stay the last line), or move control.db away to start afresh"
+            "(where no line says `pepper:`, the last key must stay the last one), "
+            "or move control.db away to start afresh"
         )
 
     def _open(self, blob: bytes) -> bytes:

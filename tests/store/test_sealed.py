@@ -10,6 +10,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.home import Home
 from llm_intercept.keyring import Keyring
 from llm_intercept.store.control import Control
+from llm_intercept.store.idempotency import Idempotency
 from llm_intercept.store.sealed import Sealed
 from llm_intercept.vault import Vault
 
@@ -21,6 +22,7 @@ def fill(control: Control) -> None:
     control.credentials.disable("anthropic", "default")
     control.tokens.create("default", "signed", aws=True)
     control.tokens.create("default", "plain")
+    Idempotency(control.database).keep("place", b"digest", 200, "an answer with a token in it")
     with control.database.write() as connection:
         connection.execute(
             "INSERT INTO former_secrets (digest, token_id, secret, hint, expires_at)"
@@ -40,14 +42,15 @@ def test_everything_is_found_and_renewed(home: Home, control: Control, vault: Va
     assert {(v.table, v.column) for v in sealed.values()} == {
         ("credentials", "secret"),
         ("former_secrets", "secret"),
+        ("idempotency", "body"),
         ("tokens", "secret"),
     }
     [old] = vault.ring.keys
-    assert sealed.usage() == {old.id: 4}
+    assert sealed.usage() == {old.id: 5}
     keyring.write(home.secret_key, vault.ring.with_new(1_795_000_000))
     vault.refresh()
-    assert sealed.renew() == 4
-    assert sealed.usage() == {vault.ring.keys[0].id: 4}
+    assert sealed.renew() == 5
+    assert sealed.usage() == {vault.ring.keys[0].id: 5}
     assert sealed.renew() == 0
 
 
@@ -55,7 +58,7 @@ def test_no_encrypted_value_is_in_a_column_that_is_not_searched(home: Home, cont
     fill(control)
     with closing(Control(home.control_db, Vault.load(home.secret_key, {}))):
         control.database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    assert encrypted_in(home.control_db) == len(list(Sealed(control.database).values())) == 4
+    assert encrypted_in(home.control_db) == len(list(Sealed(control.database).values())) == 5
 
 
 def test_what_cannot_be_decrypted_stops_it(home: Home, control: Control, vault: Vault) -> None:
