@@ -2,13 +2,16 @@
 
 from typing import Any, Literal
 
+from datasette.utils.asgi import Request
 from pydantic import Field
 
-from llm_dashboard.api.operation import Call, Nothing, Table, View
+from llm_dashboard.api.exporting import Send, send_pieces, start
+from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, cursor, place_of
 from llm_dashboard.api.problem import Problem
 from llm_intercept.manage import Management
-from llm_intercept.store.audit_search import asked
+from llm_intercept.store.audit_search import AuditQuery, asked
+from llm_intercept.store.report_terms import Scope
 
 table = Table("audit", "Who changed what, and what happened at the doors. Rows are only ever added.")
 _LIST = "audit"
@@ -60,8 +63,12 @@ class AuditVerdict(View):
     text: str
 
 
-class AuditFilters(Paged):
-    """Which rows. All of them hold at once."""
+class AuditFile(View):
+    """A file; see the content type."""
+
+
+class _Rows(Model):
+    """All of them hold at once."""
 
     actor: str = Field("", max_length=200, description="a name, or a user's id; * stands for anything")
     action: str = Field("", max_length=100, description="token.create, key.*, *.delete")
@@ -75,16 +82,49 @@ class AuditFilters(Paged):
     timezone: str = Field("UTC", max_length=60)
 
 
+class AuditFilters(_Rows, Paged):
+    """Which rows. All of them hold at once."""
+
+
+class AuditExport(_Rows):
+    """Which rows, and in which form."""
+
+    format: Literal["csv", "json", "ndjson"] = "csv"
+
+
+def _query(call: Call[Any, Nothing]) -> AuditQuery:
+    fields = call.query.model_dump(exclude={"limit", "cursor", "format"})
+    return asked(now_us=call.now_us, **fields)
+
+
 @table.get("/audit", "Search the audit log", Page[AuditView], query=AuditFilters, command="audit list")
 def list_(management: Management, call: Call[AuditFilters, Nothing]) -> object:
     """Newest first. Admins only."""
     wanted = call.query
     place = place_of(wanted.cursor, _LIST, int)
-    query = asked(now_us=call.now_us, **wanted.model_dump(exclude={"limit", "cursor"}))
+    query = _query(call)
     before = int(place[0]) if place else None
     found = management.trail.search(call.actor, query, limit=wanted.limit, cursor=before)
     following = None if found.cursor is None else cursor(_LIST, [found.cursor])
     return {"items": [row.document() for row in found.rows], "next_cursor": following}
+
+
+@table.get(
+    "/audit/export",
+    "Export the audit log",
+    AuditFile,
+    where="stream",
+    query=AuditExport,
+    command="audit export",
+    content_type="text/csv",
+)
+async def export(
+    call: Call[AuditExport, Nothing], scope: Scope, request: Request, send: Send, id_: str
+) -> None:
+    """As CSV, JSON or NDJSON, oldest first. Admins only."""
+    kind, query = call.query.format, _query(call)
+    pieces = await call.stage.manage(lambda management: management.trail.export(call.actor, query, kind))
+    await send_pieces(call.stage, request, send, start("llm-intercept-audit", kind, id_), pieces)
 
 
 @table.get("/audit/verify", "Verify the audit log", AuditVerdict, command="audit verify")

@@ -150,6 +150,7 @@ def get(management: Management, call: Call[Nothing, Nothing]) -> object:
 )
 def change(management: Management, call: Call[Nothing, CredentialChange]) -> object:
     """Its weight, its pool, and whether it is used. Admins only."""
+    _may(management, call, "key.change")
     found, body = _found(management, call.actor, call.path["credential"]), call.body
     if body.weight is not None or body.pool is not None:
         found = management.keys.change(
@@ -164,6 +165,7 @@ def change(management: Management, call: Call[Nothing, CredentialChange]) -> obj
 @table.delete("/credentials/{credential}", "Delete a key", CredentialView, command="key remove")
 def delete(management: Management, call: Call[Nothing, Nothing]) -> object:
     """For good. Answers with what it was, without the key. Admins only."""
+    _may(management, call, "key.delete")
     found = _found(management, call.actor, call.path["credential"])
     return management.keys.delete(call.actor, found.provider, found.name)
 
@@ -237,6 +239,11 @@ async def _saved(call: Call[Any, Any]) -> tuple[Provider, StoredCredential]:
 def _allowed(management: Management, actor: Actor, named: str) -> None:
     """To use a key is as much as to change it."""
     management.desk.check(actor, "key.test", "keys", Thing("key", named))
+
+
+def _may(management: Management, call: Call[Any, Any], action: str) -> None:
+    """Before anything is looked up, so that who may not leaves a row."""
+    management.desk.check(call.actor, action, "keys", Thing("key", call.path["credential"]))
 
 
 async def _test(call: Call[Any, Any], provider: Provider, key: StoredCredential) -> KeyTest:

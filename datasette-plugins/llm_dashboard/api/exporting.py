@@ -1,7 +1,7 @@
 """Exports of calls: every row of a filter, page by page, while the client receives."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 from datasette.utils.asgi import Request
@@ -17,15 +17,37 @@ type Send = Callable[[dict[str, Any]], Awaitable[None]]
 async def send_all(
     stage: Stage, request: Request, send: Send, id_: str, kind: export.Format, span: Window, filters: Filters
 ) -> None:
+    await send(start("llm-intercept-requests", kind, id_))
+    if request.method != "HEAD":
+        await _pages(stage, request, send, kind, span, filters)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def start(name: str, kind: export.Format, id_: str) -> dict[str, Any]:
+    """The beginning of an answer with a file in it."""
     headers = [
         (b"content-type", export.CONTENT_TYPES[kind].encode()),
-        (b"content-disposition", f'attachment; filename="llm-intercept-requests.{kind}"'.encode()),
+        (b"content-disposition", f'attachment; filename="{name}.{kind}"'.encode()),
         (b"cache-control", b"private, no-store"),
         (b"x-request-id", id_.encode()),
     ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    if request.method != "HEAD":
-        await _pages(stage, request, send, kind, span, filters)
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+async def send_pieces(
+    stage: Stage, request: Request, send: Send, head: dict[str, Any], pieces: Iterator[str]
+) -> None:
+    """Pieces that are made in the thread of control.db, between whatever else it is asked."""
+    await send(head)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        while request.method != "HEAD" and not gone.done():
+            piece = await stage.manage(lambda _: next(pieces, None))
+            if piece is None:
+                break
+            await _send(send, piece)
+    finally:
+        gone.cancel()
     await send({"type": "http.response.body", "body": b""})
 
 

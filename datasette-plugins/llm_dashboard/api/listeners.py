@@ -17,6 +17,7 @@ from llm_intercept.cli.ports import is_free
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.manage import Management
 from llm_intercept.policy import listeners as rules
+from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.listeners import Listener
 
 table = Table("listeners", "Ports of their own, with defaults of their own.")
@@ -77,7 +78,7 @@ def list_(management: Management, call: Call[Paged, Nothing]) -> object:
 def create(management: Management, call: Call[Nothing, ListenerCreate]) -> object:
     """Off loopback every call needs a project token. Admins only."""
     body, mode = call.body, rules.parse(call.body.mode)
-    management.desk.see(call.actor, "listeners")
+    management.desk.check(call.actor, "listener.create", "listeners", Thing("listener", body.name))
     made = management.listeners.create(
         call.actor,
         body.name,

@@ -86,7 +86,8 @@ def of_error(error: InterceptError) -> Problem:
     """What the rest of the package raises, by its kind."""
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), "unusable")
     headers = (("retry-after", "1"),) if code == "unavailable" else ()
-    return Problem(code, _capital(str(error)), headers=headers)
+    text = str(error) if code == "forbidden" else _capital(str(error))  # that one begins with a name
+    return Problem(code, text if text.endswith((".", "!", "?")) else f"{text}.", headers=headers)
 
 
 def of_validation(error: ValidationError) -> Problem:
@@ -105,5 +106,4 @@ def of_validation(error: ValidationError) -> Problem:
 
 
 def _capital(text: str) -> str:
-    sentence = text[:1].upper() + text[1:]
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+    return text[:1].upper() + text[1:]

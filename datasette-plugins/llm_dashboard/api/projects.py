@@ -7,9 +7,11 @@ from pydantic import Field
 from llm_dashboard.api.fields import Name, Policy, Reference
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, page, place_of
+from llm_dashboard.api.problem import Problem
 from llm_dashboard.api.tokens import Tokens
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
+from llm_intercept.manage.removal import Books, Removal
 
 table = Table("projects", "What calls and tokens belong to.")
 _LIST = "projects"
@@ -36,6 +38,21 @@ class Members(View):
 
     owner: str
     members: list[str]
+
+
+class Deleted(View):
+    """What was deleted."""
+
+    project: str
+    tokens: int
+    calls: int = Field(description="deleted, or made anonymous")
+
+
+class ProjectDelete(Model):
+    """How a project is deleted."""
+
+    confirm: str = Field(max_length=64, description="its name again")
+    with_calls: bool = Field(False, description="its calls and sums too, instead of the names in them")
 
 
 class ProjectFilters(Paged):
@@ -124,6 +141,31 @@ def change(management: Management, call: Call[Nothing, ProjectChange]) -> object
         add=body.add_members,
         remove=body.remove_members,
     )
+
+
+@table.delete(
+    "/projects/{project}",
+    "Delete a project",
+    Deleted,
+    query=ProjectDelete,
+    where="here",
+    command="project delete --everything",
+)
+async def delete(call: Call[ProjectDelete, Nothing]) -> object:
+    """With its tokens, members, limits and captured bodies. Its calls stay in the books without a name,
+    unless they are to go as well. Switching it off is a change (`active`). Admins only.
+    """
+    name = call.path["project"]
+    if call.query.confirm != name:
+        raise Problem("unusable", "Confirm with the project's name; nothing was deleted.", "confirm")
+    return await call.stage.manage(lambda management: _delete(management, call, name))
+
+
+def _delete(management: Management, call: Call[ProjectDelete, Nothing], name: str) -> object:
+    home = call.stage.home
+    management.projects.get(call.actor, name)  # what must not be seen is not there
+    removal = Removal(management.desk, Books(home.usage_db, home.bodies_db))
+    return removal.delete(call.actor, name, with_calls=call.query.with_calls, progress=lambda _: None)
 
 
 @table.get("/projects/{project}/members", "List members", Members, command="project show")

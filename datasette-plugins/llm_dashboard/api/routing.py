@@ -10,6 +10,7 @@ from llm_dashboard.api.paging import Page, Paged, sliced
 from llm_intercept.errors import ConfigError, Conflict, Forbidden, NotFound
 from llm_intercept.manage import Management
 from llm_intercept.policy.routing import Route
+from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.pools import BreakerRow, KeyRow, read_breakers, read_keys
 from llm_intercept.store.routes import StoredRoute
 
@@ -106,6 +107,7 @@ def list_(management: Management, call: Call[Paged, Nothing]) -> object:
 )
 def create(management: Management, call: Call[Nothing, RouteCreate]) -> object:
     """Asked from the next call on. A name that is taken is a conflict; `PUT` changes. Admins only."""
+    management.desk.check(call.actor, "route.create", "routes", Thing("route", call.body.route.name))
     route = _checked(management, call.body.route)
     if any(stored.name.lower() == route.name.lower() for stored in management.routes.list(call.actor)):
         raise Conflict(f"there is a route named {route.name!r} already; change it with PUT")
@@ -130,6 +132,7 @@ def put(management: Management, call: Call[Nothing, Route]) -> object:
 def change(management: Management, call: Call[Nothing, RouteChange]) -> object:
     """Admins only."""
     name, body = call.path["route"], call.body
+    management.desk.check(call.actor, "route.change", "routes", Thing("route", name))
     found: StoredRoute = management.routes.get(call.actor, name)
     if body.position is not None:
         found = management.routes.move(call.actor, name, body.position)

@@ -72,6 +72,7 @@ def populate(world: World, control: Control) -> None:
     control.projects.create("alpha", owner="mia", members=["guest"])
     control.projects.create("beta", owner="out")
     control.projects.create("gamma")
+    control.projects.create("unwanted")
     for name in TOKENS:
         world.ids[f"t-{name}"] = control.tokens.create("alpha", f"t-{name}", user="mia").token.id
     control.tokens.suspend("t-resume")
