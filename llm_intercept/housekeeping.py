@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ class Housekeeper:
     def _sweep(self) -> Iterator[None]:
         for what, path in self._files():
             if path.exists():
-                path.unlink(missing_ok=True)
+                _remove(path)
                 self.report.add(what, 1)
             yield
 
@@ -145,7 +146,7 @@ class Housekeeper:
                 yield "empty journals", path
         for pattern in _DRAFTS:
             for path in sorted(self._home.path.glob(pattern)):
-                if path.is_file() and path.stat().st_mtime < now - _STALE_S:
+                if path.stat().st_mtime < now - _STALE_S:
                     yield "drafts", path
 
     def _opener(self, stack: ExitStack) -> "Opener":
@@ -172,6 +173,14 @@ class Housekeeper:
 
 
 type Opener = Callable[[str], sqlite3.Connection]
+
+
+def _remove(path: Path) -> None:
+    """A killed backup leaves a folder."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_empty_and_free(path: Path) -> bool:

@@ -211,15 +211,19 @@ def old_file(path: Path, days: float) -> Path:
 
 def test_files_that_lie_around(home: Home, control: Control) -> None:
     gone = [old_file(home.logs / "requests.jsonl.2", 31), old_file(home.path / ".secret.key.123", 2)]
+    killed = home.backups / ".b.tar.partial"
+    killed.mkdir(parents=True)
+    gone += [old_file(killed / "usage.db", 2), killed]
+    os.utime(killed, (NOW - 2 * DAY_S,) * 2)
     kept = [
         old_file(home.logs / "requests.jsonl.1", 29),
         old_file(home.logs / "events.jsonl", 400),
         old_file(home.path / ".proxy.json.77", 0.5),
     ]
     preview = keeper(home, control, logs_days=30).preview().removed
-    assert (preview["log files"], preview["drafts"]) == (1, 1)
+    assert (preview["log files"], preview["drafts"]) == (1, 2)
     report = keeper(home, control, logs_days=30).run(ME)
-    assert (report.removed["log files"], report.removed["drafts"]) == (1, 1)
+    assert (report.removed["log files"], report.removed["drafts"]) == (1, 2)
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in kept)
 

@@ -37,10 +37,10 @@ def command(session: Session, dry_run: bool, vacuum: bool, as_json: bool) -> Non
 def _say(report: Report, dry_run: bool) -> None:
     heading = "would go" if dry_run else "removed"
     rows = [{"what": what, "number": number} for what, number in report.removed.items() if number]
-    if not rows:
+    if rows:
+        print_table({"what": "what", "number": heading}, rows)
+    else:
         click.echo("There is nothing to remove.")
-        return
-    print_table({"what": "what", "number": heading}, rows)
     if not dry_run:
         freed, returned = sum(report.freed.values()), sum(report.returned.values())
         click.echo(f"{count(freed)} bytes can be filled again; files are {count(returned)} bytes smaller.")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from llm_intercept.errors import StoreError
 from llm_intercept.store.migrate import connect, has_log
+from llm_intercept.store.project_rows import NOBODY
 
 _PAGES = 2_000
 
@@ -89,7 +90,7 @@ _CHECKS = {
     " WHERE request_id NOT IN (SELECT id FROM requests)",
     "hours_and_days_apart": "SELECT abs((SELECT coalesce(sum(requests), 0) FROM usage_hour)"
     " - (SELECT coalesce(sum(requests), 0) FROM usage_day))",
-    "calls_of_unknown_projects": "SELECT count(*) FROM requests WHERE project <> ''"
+    "calls_of_unknown_projects": f"SELECT count(*) FROM requests WHERE project NOT IN ('', '{NOBODY}')"  # noqa: S608
     " AND project NOT IN (SELECT name FROM control.projects)",
 }
 
