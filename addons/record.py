@@ -59,6 +59,9 @@ class Record:
             return
         exchange.ended_by = flow.metadata.get("ended_by", "client")
         exchange.error_message = flow.error.msg
+        if exchange.ended_by == "client" and exchange.pipe is None and flow.response is not None:
+            exchange.response_body = flow.response.raw_content or b""  # read on without the client
+            exchange.response_bytes = len(exchange.response_body)
         if exchange.ended_by == "upstream" and flow.response is None:
             self._answer(flow, exchange)
         self._finish(flow, exchange)

@@ -60,6 +60,9 @@ class Translate:
         if exchange.course is not None and not exchange.websocket:
             exchange.course.head, exchange.course.authority = [*head], request.data.authority
             flow.metadata["may_retry"] = "yes"
+        who, limits = exchange.principal, self.exchanges.gateway.settings.limits
+        if who is not None and who.hangup == "drain" and exchange.recorded and not exchange.websocket:
+            flow.metadata["drain"] = f"{limits.drain_seconds} {limits.drain_bytes}"
         outgoing = Outgoing(
             exchange.method, request.scheme, request.host, request.port, exchange.path, head, body
         )

@@ -1,6 +1,6 @@
 """mitmproxy's HTTP layer, changed where hooks do not reach: the only file that touches mitmproxy's internals.
 
-Nine changes, all in a subclass of `HttpStream` that `install` puts in place:
+All changes are in a subclass of `HttpStream` (slow tokens in pacing.py, hanging up in hangup.py):
 
 1. A request in absolute form is marked as such before mitmproxy rewrites it to origin form
    (`flow.metadata["form"]`): that is how a forward-proxy call is told from a base-URL call.
@@ -54,7 +54,7 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 from mitmproxy.version import VERSION
 
-from addons.pacing import Paced
+from addons import hangup, lasting
 
 _ANSWERS = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
 SUPPORTED = "12.2.3 or a later 12.x"
@@ -80,12 +80,10 @@ class TryAgainHook(commands.StartHook):
     flow: HTTPFlow
 
 
-class Stream(Paced):
+class Stream(hangup.Drained):
     heard = 0.0  # when something came of an answer that is held whole (perf_counter)
-    _held: list[events.Event]
     _pause: commands.RequestWakeup | None = None  # before the next try
     _hold: commands.RequestWakeup | None = None
-    expiry: commands.RequestWakeup | None = None  # asked for from outside
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         # Not a generator of its own: this is called for every chunk.
@@ -109,16 +107,16 @@ class Stream(Paced):
         ending = (self.state_consume_response_body, self.state_stream_response_body)
         stopped = self.flow.metadata.get("ended_by") == "interrupted"
         why = "llm-intercept was stopped" if stopped else "the provider was silent for too long"
+        if self.hung_up:
+            yield from self.stop_reading(why if stopped else "it took too long")
+            return
         if self.server_state in (*waiting, *ending) or (stopped and self.is_slow()):
-            yield from self._cancel(why)
+            yield from self.cancel(why)
         elif self.server_state != self.state_between_tries:
             return
         yield from self.handle_protocol_error(
             ResponseProtocolError(self.stream_id, why, ErrorCode.GENERIC_SERVER_ERROR)
         )
-
-    def _cancel(self, why: str) -> layer.CommandGenerator[None]:
-        yield SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self.context.server)
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         # The first thing that mitmproxy does with a new flow, before it drops the authority.
@@ -151,7 +149,7 @@ class Stream(Paced):
             yield from self._answer_instead()
 
     def _answer_instead(self) -> layer.CommandGenerator[None]:
-        yield from self._cancel("the answer was refused")
+        yield from self.cancel("the answer was refused")
         yield from super().send_response()
         self.server_state = self.state_left
 
@@ -209,7 +207,7 @@ class Stream(Paced):
         if wait is None:
             return False
         if cancel:
-            yield from self._cancel("trying another target")
+            yield from self.cancel("trying another target")
         self._forget()
         self.flow.response = self.flow.error = None
         self.flow.metadata.pop("ended_by", None)
@@ -288,6 +286,9 @@ class Stream(Paced):
         if not hasattr(self, "flow"):
             yield from super().handle_protocol_error(event)
             return
+        if self.hung_up or (by_client and self.is_worth_reading()):
+            yield from self.without_client(event)
+            return
         self.flow.metadata.setdefault("ended_by", "client" if by_client else "upstream")
         abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
         is_streaming = self.server_state in (self.state_stream_response_body, self.state_stream_slowly)
@@ -359,10 +360,10 @@ def install() -> None:
     """Puts `Stream` in place. An OptionsError names the supported versions if this mitmproxy does not fit."""
     missing = [name for name in _NEEDED if not hasattr(HttpStream, name)]
     if missing or not hasattr(HttpLayer, "make_stream") or not hasattr(http_layer, "SendHttp"):
-        raise OptionsError(
-            f"llm-intercept needs mitmproxy {SUPPORTED}; this is {VERSION} ({mitmproxy.__name__})."
-        )
+        where = f"{VERSION} ({mitmproxy.__name__})"
+        raise OptionsError(f"llm-intercept needs mitmproxy {SUPPORTED}; this is {where}.")
     HttpLayer.make_stream = _make_stream  # type: ignore[method-assign]
+    lasting.install()
 
 
 async def expire(proxyserver: Any, flow: Flow) -> None:
