@@ -1,7 +1,7 @@
 """`llm-intercept export`: all rows, in constant memory."""
 
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -20,7 +20,7 @@ from llm_intercept.store.export import FORMATS, Format, export
 )
 @span_options
 @pass_session
-def command(session: Session, /, kind: Format, output: str | None, **options: str) -> None:
+def command(session: Session, /, kind: Format, output: str | None, **options: Any) -> None:
     """Write every call as CSV, JSON or NDJSON, without a limit on rows.
 
     \b

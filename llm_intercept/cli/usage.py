@@ -1,16 +1,23 @@
 """`llm-intercept usage`: the numbers of `store/reports.py`, as tables and as JSON."""
 
 from dataclasses import asdict
+from datetime import UTC
+from typing import Any
 
 import click
 
 from llm_intercept.cli.output import count, dollars, json_option, milliseconds, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.cli.spans import read_span, span_options
+from llm_intercept.cli.spans import Span, read_span, span_options
 from llm_intercept.store import reports
 from llm_intercept.store.export import usd
+from llm_intercept.store.report_days import over_time
+from llm_intercept.store.report_terms import Dimension, RowDimension
+from llm_intercept.store.report_time import Interval
 
 EMPTY = "No calls in this time. Make one: llm-intercept run -- CMD..., and look again."
+
+type By = Dimension | RowDimension | Interval
 
 
 @click.group
@@ -32,7 +39,7 @@ def _facts(found: reports.Summary) -> dict[str, object]:
 @span_options
 @json_option
 @pass_session
-def summary(session: Session, /, as_json: bool, **options: str) -> None:
+def summary(session: Session, /, as_json: bool, **options: Any) -> None:
     """Totals."""
     span = read_span(session, options)
     found = reports.summary(session.usage, span.window, span.filters)
@@ -81,14 +88,21 @@ _FORMATS = dict.fromkeys(_COLUMNS, count) | {
 }
 
 
-def _breakdown(name: str, by: "reports.Dimension | reports.Interval", text: str) -> None:
+def _lines(session: Session, span: Span, by: By) -> list[reports.Line]:
+    if (by == "day" or by == "hour") and span.zone is not UTC:
+        found = over_time(session.usage, span.window, by, span.filters, span.zone)
+        return [line for line in found if line.summary.requests]
+    return reports.breakdown(session.usage, span.window, by, span.filters)
+
+
+def _breakdown(name: str, by: By, text: str) -> None:
     @command.command(name, help=text)
     @span_options
     @json_option
     @pass_session
-    def breakdown(session: Session, /, as_json: bool, **options: str) -> None:
+    def breakdown(session: Session, /, as_json: bool, **options: Any) -> None:
         span = read_span(session, options)
-        lines = reports.breakdown(session.usage, span.window, by, span.filters)
+        lines = _lines(session, span, by)
         if as_json:
             print_json([{by: line.key, **_facts(line.summary)} for line in lines])
         elif not lines:
@@ -98,12 +112,14 @@ def _breakdown(name: str, by: "reports.Dimension | reports.Interval", text: str)
             print_table({by: by, **_COLUMNS}, rows, _FORMATS)
 
 
-_breakdown("daily", "day", "One line for each day (UTC).")
-_breakdown("hourly", "hour", "One line for each hour (UTC).")
+_breakdown("daily", "day", "One line for each day (UTC, or of --timezone).")
+_breakdown("hourly", "hour", "One line for each hour (UTC, or of --timezone).")
 _breakdown("by-model", "model", "One line for each model, the most expensive first.")
 _breakdown("by-project", "project", "One line for each project.")
 _breakdown("by-provider", "provider", "One line for each provider.")
 _breakdown("by-token", "token", "One line for each token; `own:...` stands for a client's own key.")
+_breakdown("by-user", "user", "One line for each user, or label on the tokens.")
+_breakdown("by-key", "credential", "One line for each provider's key, by its name.")
 
 _RECENT = {
     "ts": "time (UTC)",
@@ -132,7 +148,7 @@ _RECENT_FORMATS = {
 @span_options
 @json_option
 @pass_session
-def recent(session: Session, /, limit: int, only_errors: bool, as_json: bool, **options: str) -> None:
+def recent(session: Session, /, limit: int, only_errors: bool, as_json: bool, **options: Any) -> None:
     """The last calls, newest first."""
     span = read_span(session, options)
     if only_errors:

@@ -32,3 +32,25 @@ def test_what_needs_no_key(cli) -> None:
 def test_without_a_key(cli) -> None:
     assert "key add openai" in cli("provider", "test", "openai", code=3).stderr
     assert "no provider 'nope'" in cli("provider", "test", "nope", code=3).stderr
+
+
+def test_a_key_that_is_not_stored(cli, cli_json) -> None:
+    with provider_that_answers(200, {"data": [{"id": "gpt-5"}, {"id": "gpt-5-mini"}]}) as (url, asked):
+        words = ("openai", "--key-env", "NEW_KEY", "--base-url", url)
+        assert "takes the key" in cli("provider", "test", *words, env={"NEW_KEY": KEY}).stdout
+        assert asked[0][1]["authorization"] == f"Bearer {KEY}"
+        found = cli_json("provider", "models", *words, env={"NEW_KEY": KEY})
+        assert found == {"provider": "openai", "models": ["gpt-5", "gpt-5-mini"]}
+    assert "not set" in cli("provider", "test", "openai", "--key-env", "NO_KEY", code=3).stderr
+    assert cli_json("key", "list") == []
+
+
+def test_one_of_several_keys(cli, cli_json) -> None:
+    with provider_that_answers(200, {"models": [{"name": "models/gemini-pro"}]}) as (url, asked):
+        cli("key", "add", "openai", "--key-stdin", "--base-url", "http://127.0.0.1:1", stdin="sk-other")
+        cli("key", "add", "openai", "--key-stdin", "--name", "second", "--base-url", url, stdin=KEY)
+        cli("key", "disable", "openai", "--name", "second")
+        assert "gemini-pro" in cli("provider", "models", "openai", "--name", "second").stdout
+        assert KEY in asked[0][1]["authorization"]
+        assert "cannot be reached" in cli("provider", "models", "openai", code=1).stderr
+    assert cli("provider", "test", "openai", "--name", "x", "--key-env", "Y", code=2)

@@ -10,7 +10,15 @@ def calls(home: Path) -> None:
     write(
         home,
         call(0),
-        call(1, model="claude-sonnet-5", provider="anthropic", cost_nanos=2_000_000_000),
+        call(
+            1,
+            model="claude-sonnet-5",
+            provider="anthropic",
+            cost_nanos=2_000_000_000,
+            user="anna",
+            credential="second",
+            stream=1,
+        ),
         call(2, project="other", token="ci", outcome="provider_error", status=500, cost_nanos=None, priced=0),
     )
 
@@ -33,6 +41,8 @@ def test_summary(cli, cli_json) -> None:
         ("by-project", "project", ["demo", "other"]),
         ("by-provider", "provider", ["anthropic", "openai"]),
         ("by-token", "token", ["laptop", "ci"]),
+        ("by-user", "user", ["anna", ""]),
+        ("by-key", "credential", ["second", ""]),
     ],
 )
 def test_breakdowns_add_up(cli, cli_json, report: str, key: str, keys: list[str]) -> None:
@@ -54,10 +64,29 @@ def test_breakdowns_add_up(cli, cli_json, report: str, key: str, keys: list[str]
         (["--until", "2026-11-19"], 2),
         (["--since", "2026-11-19", "--until", "2026-11-19"], 1),
         (["--project", "nobody"], 0),
+        (["--user", "anna"], 1),
+        (["--key", "second"], 1),
+        (["--status", "500"], 1),
+        (["--status", "5xx", "--outcome", "error"], 1),
+        (["--stream"], 1),
+        (["--no-stream"], 2),
+        (["--listener", "other"], 0),
+        (["--since", "2026-11-19", "--until", "2026-11-19", "--timezone", "Asia/Tokyo"], 1),
     ],
 )
 def test_restrictions(cli_json, options: list[str], requests: int) -> None:
     assert cli_json("usage", "summary", *options)["requests"] == requests
+
+
+def test_days_of_a_time_zone(cli, cli_json) -> None:
+    """The calls are made at 11:06 UTC: the next day in Auckland."""
+    days = cli_json("usage", "daily", "--timezone", "Pacific/Auckland")
+    assert [line["day"] for line in days] == ["2026-11-19", "2026-11-20", "2026-11-21"]
+    assert [line["requests"] for line in days] == [1, 1, 1]
+    hours = cli_json("usage", "hourly", "--timezone", "Asia/Kolkata")
+    assert [line["hour"][10:] for line in hours] == ["T16:00+05:30"] * 3
+    assert "not a time zone" in cli("usage", "daily", "--timezone", "Mars", code=1).stderr
+    assert "429, or 4xx" in cli("usage", "daily", "--status", "many", code=2).stderr
 
 
 def test_recent(cli, cli_json) -> None:
