@@ -91,6 +91,12 @@ def parsed(values: object) -> Policy:
         raise ConfigError(f"policy, {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
+@lru_cache(maxsize=4096)
+def stored(text: str) -> Policy:
+    """A policy from its `text()`; many tokens have the same."""
+    return Policy.model_validate_json(text)
+
+
 @dataclass(frozen=True)
 class _Compiled:
     """A policy, ready to be asked."""
@@ -128,7 +134,7 @@ class _Compiled:
 
 @lru_cache(maxsize=4096)
 def _compiled(text: str) -> _Compiled:
-    return _Compiled(Policy.model_validate_json(text))
+    return _Compiled(stored(text))
 
 
 @dataclass(frozen=True, slots=True)

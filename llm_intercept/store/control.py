@@ -90,8 +90,7 @@ class Control:
         self._connection = connect(path)
         self._database = Database(self._connection, vault, clock, entropy)
         self._seen: tuple[int, int] = (-1, -1)
-        self._bearer: dict[bytes, IssuedToken] = {}
-        self._aws: dict[bytes, IssuedToken] = {}
+        self._issued: dict[tuple[str, bytes], IssuedToken] = {}
         self._sealed: dict[str, tuple[SealedCredential, ...]] = {}
         self._opened: dict[tuple[str, str], StoredCredential] = {}
         self._keys: dict[str, tuple[StoredCredential, ...]] = {}
@@ -150,15 +149,19 @@ class Control:
 
     def token(self, text: str, now: float) -> TokenState:
         """The state of a bearer token, `now` in Unix seconds."""
-        issued = self._bearer.get(self._vault.digest(text))
-        if issued is not None:
-            return judge(issued, now)
-        parsed = parse(text)
-        return parsed if isinstance(parsed, Mistyped) else Unknown()
+        digest = self._vault.digest(text)
+        issued = self._issued.get(("bearer", digest))
+        if issued is None:
+            parsed = parse(text)
+            if isinstance(parsed, Mistyped):
+                return parsed
+            issued = self._look_up("bearer", digest)
+        return Unknown() if issued is None else judge(issued, now)
 
     def aws_key(self, access_key_id: str, now: float) -> tuple[TokenState, SecretStr | None]:
         """The state of an AWS key pair, and the secret to verify the signature with."""
-        issued = self._aws.get(self._vault.digest(access_key_id))
+        digest = self._vault.digest(access_key_id)
+        issued = self._issued.get(("aws", digest)) or self._look_up("aws", digest)
         if issued is None or issued.secret is None:
             return Unknown(), None
         return judge(issued, now), self._vault.decrypt(issued.secret)
@@ -189,6 +192,13 @@ class Control:
             self._keys[provider] = found
         return found
 
+    def _look_up(self, kind: str, digest: bytes) -> IssuedToken | None:
+        """Of many thousands of tokens few are used: each is read when it is, until anything is changed."""
+        found = self.tokens.issued(kind, digest)
+        if found is not None:
+            self._issued[kind, digest] = found
+        return found
+
     def _open(self, sealed: SealedCredential) -> StoredCredential:
         opened = self._opened.get((sealed.provider, sealed.name))
         if opened is None:
@@ -217,8 +227,7 @@ class Control:
     def _load(self) -> None:
         self._connection.execute("BEGIN")
         try:
-            self._bearer = self.tokens.issued("bearer")
-            self._aws = self.tokens.issued("aws")
+            self._issued = {}
             self._sealed = self.credentials.sealed()
             self._projects = {project.name: project for project in self.projects.list()}
             self._allowances = {

@@ -1,4 +1,4 @@
-"""Tokens as the proxy judges them: every secret that works, with the policies that hold for it."""
+"""Tokens as the proxy judges them: one secret at a time, with the policies that hold for it."""
 
 from llm_intercept.exchange import Principal
 from llm_intercept.policy.allow import allowance
@@ -14,19 +14,23 @@ SELECT = (
     " FROM tokens JOIN projects ON projects.id = tokens.project_id"
     " LEFT JOIN users ON users.id = tokens.user_id"
 )
-_FORMER = "SELECT * FROM former_secrets WHERE expires_at > ?"
+_FORMER = "SELECT * FROM former_secrets WHERE digest = ?"
 
 
-def issued(database: Database, kind: str) -> dict[bytes, IssuedToken]:
-    """Everything needed to judge tokens of one kind, by digest: of the present secrets and of former ones."""
+def issued(database: Database, kind: str, digest: bytes) -> IssuedToken | None:
+    """Everything needed to judge a secret of this digest, present or former; None for nobody's."""
     now = database.now_text()
-    by_id = {row["id"]: row for row in database.rows(f"{SELECT} WHERE tokens.kind = ?", (now, kind))}
-    found = {row["digest"]: _issued(row, row["secret"], row["expires_at"]) for row in by_id.values()}
-    for former in database.rows(_FORMER, (now,)):
-        if (row := by_id.get(former["token_id"])) is not None:
-            until = min(filter(None, (former["expires_at"], row["expires_at"])))
-            found[former["digest"]] = _issued(row, former["secret"], until)
-    return found
+    row = database.row(f"{SELECT} WHERE digest = ? AND tokens.kind = ?", (now, digest, kind))
+    if row is not None:
+        return _issued(row, row["secret"], row["expires_at"])
+    former = database.row(_FORMER, (digest,))
+    if former is None:
+        return None
+    row = database.row(f"{SELECT} WHERE tokens.id = ? AND tokens.kind = ?", (now, former["token_id"], kind))
+    if row is None:
+        return None
+    until = min(filter(None, (former["expires_at"], row["expires_at"])))
+    return _issued(row, former["secret"], until)
 
 
 def _issued(row: Row, secret: bytes | None, expires_at: str | None) -> IssuedToken:

@@ -8,7 +8,7 @@ from typing import Literal
 import orjson
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
-from llm_intercept.policy.allow import Policy
+from llm_intercept.policy.allow import Policy, stored
 from llm_intercept.store.database import Database, Row, Rows, checked_name
 from llm_intercept.store.users import Users
 
@@ -193,6 +193,6 @@ def _project(row: Row) -> Project:
         tokens=row["tokens"],
         owner=row["owner"] or "",
         members=tuple(orjson.loads(row["members"])),
-        policy=Policy.model_validate_json(row["policy"]),
+        policy=stored(row["policy"]),
         hangup=row["hangup"],
     )

@@ -30,5 +30,6 @@ CREATE TABLE former_secrets (
     hint TEXT NOT NULL,
     expires_at TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX former_secrets_token ON former_secrets(token_id);
 CREATE INDEX tokens_user ON tokens(user_id) WHERE user_id IS NOT NULL;
 """

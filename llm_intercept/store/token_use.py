@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
 
 from llm_intercept.store.database import as_text
@@ -16,6 +17,7 @@ from llm_intercept.store.rows import RequestRow
 from llm_intercept.store.tokens import Token
 
 _OWN_KEY = "own:"
+_VALUES = attrgetter(*(field.name for field in fields(Token)))
 _UPSERT = (
     "INSERT INTO token_use (project, token, requests, refused, first_us, last_us) VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (project, token) DO UPDATE SET requests = requests + excluded.requests,"
@@ -66,11 +68,8 @@ def _taken(tokens: Sequence[Token], limits_db: Path) -> dict[str, int]:
 
 def _used(token: Token, found: tuple[int, ...] | None, taken: int) -> UsedToken:
     remaining = None if token.max_requests is None else max(0, token.max_requests - taken)
-    known = {field.name: getattr(token, field.name) for field in fields(Token)}
-    shown = UsedToken(**known, remaining=remaining)
-    if remaining == 0 and token.state == "active":
-        shown = replace(shown, state="exhausted")
-    if found is None:
-        return shown
-    requests, refused, _, last_us = found
-    return replace(shown, requests=requests, refused=refused, last_used_at=as_text(last_us / 1e6))
+    requests, refused, _, last_us = found or (0, 0, 0, 0)
+    last = as_text(last_us / 1e6) if last_us else None
+    shown = UsedToken(*_VALUES(token), requests, refused, last, remaining)
+    exhausted = remaining == 0 and token.state == "active"
+    return replace(shown, state="exhausted") if exhausted else shown

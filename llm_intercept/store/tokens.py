@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
-from llm_intercept.policy.allow import Policy
+from llm_intercept.policy.allow import Policy, stored
 from llm_intercept.policy.tokens import (
     AWS_BYTES,
     TOKEN_BYTES,
@@ -233,9 +233,9 @@ class Tokens:
             ).fetchall()
         return tuple(self.get(id_) for (id_,) in rows)
 
-    def issued(self, kind: str) -> dict[bytes, IssuedToken]:
-        """Everything needed to judge tokens of one kind, by digest."""
-        return issued(self._database, kind)
+    def issued(self, kind: str, digest: bytes) -> IssuedToken | None:
+        """Everything needed to judge a token of this kind; None if there is none."""
+        return issued(self._database, kind, digest)
 
     def _named(self, reference: str, project: str | None) -> Sequence[Token]:
         now = self._database.now_text()
@@ -247,6 +247,8 @@ class Tokens:
         return [token_of(row, now) for row in self._database.rows(f"{SELECT} WHERE {clause}", values)]
 
     def _begins(self, row: Row, prefix: str) -> bool:
+        if not prefix:
+            return True
         if isinstance(parse(prefix), Wellformed):
             return bool(row["digest"] == self._database.vault.digest(prefix))
         named, hinted = str(row["name"]), str(row["hint"])
@@ -368,7 +370,7 @@ def token_of(row: Row, now: str) -> Token:
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
         user_id=row["user_id"],
-        policy=Policy.model_validate_json(row["policy"]),
+        policy=stored(row["policy"]),
         max_requests=row["max_requests"],
         suspended_at=row["suspended_at"],
         refreshed_at=row["refreshed_at"],
