@@ -114,12 +114,16 @@ class Importer:
 
     def _make(self, kind: Kind, records: Sequence[Record]) -> list[Made]:
         """Goes on after a mistake, to tell of all of them at once."""
-        make = {"projects": self._project, "tokens": self._token, "users": self._user}[kind]
+        makers: dict[Kind, Callable[[dict[str, Any]], Made]] = {
+            "projects": self._project,
+            "tokens": self._token,
+            "users": self._user,
+        }
         made: list[Made] = []
         wrong: list[str] = []
         for record in records:
             try:
-                made.append(make(record.values))
+                made.append(makers[kind](record.values))
             except ValidationError as error:
                 wrong.append(f"line {record.line}: {_sentence(error)}")
             except InterceptError as error:

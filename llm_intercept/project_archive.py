@@ -74,7 +74,7 @@ def _write_documents(control: Control, removal: Removal, project: Project, folde
 def _write_calls(home: Home, name: str, folder: Path) -> dict[str, int]:
     with closing(connect(home.usage_db)) as usage, closing(connect(home.bodies_db)) as bodies:
         usage.execute("BEGIN")  # all tables as they are at one moment
-        counts = {
+        counts: dict[str, int] = {
             table: _write_lines(folder / f"{table}.ndjson", project_rows.rows(usage, table, name))
             for table in _TABLES
         }
