@@ -9,5 +9,4 @@ CREATE TABLE idempotency (
     created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX tokens_created ON tokens(created_at, id);
-CREATE INDEX former_secrets_token ON former_secrets(token_id);
 """

@@ -146,7 +146,12 @@ def get(management: Management, call: Call[Nothing, Nothing]) -> object:
 
 
 @table.patch(
-    "/credentials/{credential}", "Change a key", CredentialView, body=CredentialChange, command="key set"
+    "/credentials/{credential}",
+    "Change a key",
+    CredentialView,
+    body=CredentialChange,
+    command="key set",
+    commands=("key enable", "key disable"),
 )
 def change(management: Management, call: Call[Nothing, CredentialChange]) -> object:
     """Its weight, its pool, and whether it is used. Admins only."""
@@ -170,30 +175,47 @@ def delete(management: Management, call: Call[Nothing, Nothing]) -> object:
     return management.keys.delete(call.actor, found.provider, found.name)
 
 
-@table.post("/credentials/test", "Try a key that is not stored", Tested, body=CredentialTrial, where="here")
+@table.post(
+    "/credentials/test",
+    "Try a key that is not stored",
+    Tested,
+    body=CredentialTrial,
+    where="here",
+    command="provider test --key-env",
+)
 async def test_unsaved(call: Call[Nothing, CredentialTrial]) -> object:
     """Asks the provider for its list of models; that costs nothing. Admins only."""
     return await _tried(call, *await _unsaved(call))
 
 
 @table.post(
-    "/credentials/models", "List a provider's models with a key that is not stored", Models,
-    body=CredentialTrial, where="here",
-)  # fmt: skip
+    "/credentials/models",
+    "List a provider's models with a key that is not stored",
+    Models,
+    body=CredentialTrial,
+    where="here",
+    command="provider models --key-env",
+)
 async def models_unsaved(call: Call[Nothing, CredentialTrial]) -> object:
     """As the provider lists them. Admins only."""
     return _listed(await _test(call, *await _unsaved(call)))
 
 
 @table.post(
-    "/credentials/{credential}/test", "Try a stored key", Tested, where="here", command="provider test"
+    "/credentials/{credential}/test", "Try a stored key", Tested, where="here", command="provider test --name"
 )
 async def test(call: Call[Nothing, Nothing]) -> object:
     """Asks the provider for its list of models; that costs nothing. Admins only."""
     return await _tried(call, *await _saved(call))
 
 
-@table.get("/credentials/{credential}/models", "List a provider's models", Models, where="here")
+@table.get(
+    "/credentials/{credential}/models",
+    "List a provider's models",
+    Models,
+    where="here",
+    command="provider models --name",
+)
 async def models(call: Call[Nothing, Nothing]) -> object:
     """As the provider lists them for this key. Admins only."""
     return _listed(await _test(call, *await _saved(call)))

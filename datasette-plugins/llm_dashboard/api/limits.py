@@ -131,7 +131,14 @@ def _usage(management: Management, call: Call[Any, Any], records: list[LimitReco
         return {"items": usage_of(records, counters.read(), management.now(), call.actor)}
 
 
-@table.patch("/limits/{limit}", "Change a limit", LimitView, body=LimitChange, command="limit set")
+@table.patch(
+    "/limits/{limit}",
+    "Change a limit",
+    LimitView,
+    body=LimitChange,
+    command="limit set",
+    commands=("limit enable", "limit disable"),
+)
 def change(management: Management, call: Call[Nothing, LimitChange]) -> object:
     """Its count stays. Admins only."""
     id_, body = call.path["limit"], call.body

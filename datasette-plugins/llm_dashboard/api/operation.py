@@ -64,7 +64,8 @@ class Operation:
     """`where` says what the handler gets before the call: control.db's management, a connection to usage.db,
     or (`here`: a coroutine) nothing. `stream`: it writes its answer itself.
 
-    `scope` is what an API token needs; `command` names what does the same on the command line.
+    `scope` is what an API token needs; `command` names what does the same on the command line, and `commands`
+    further ones that this operation stands for.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Operation:
     rights: str = ""
     creates: bool = False
     command: str = ""
+    commands: tuple[str, ...] = ()
     content_type: str = "application/json"
     pattern: re.Pattern[str] = field(init=False)
 

@@ -174,7 +174,7 @@ def members(management: Management, call: Call[Nothing, Nothing]) -> object:
     return management.projects.get(call.actor, call.path["project"])
 
 
-@table.put("/projects/{project}/members/{user}", "Add a member", Members, command="project set --add-member")
+@table.put("/projects/{project}/members/{user}", "Add a member", Members, command="project set --member")
 def add_member(management: Management, call: Call[Nothing, Nothing]) -> object:
     """A user by name, address or id. Twice is no error. Admins only."""
     return management.projects.change(call.actor, call.path["project"], add=[call.path["user"]])

@@ -128,7 +128,14 @@ def put(management: Management, call: Call[Nothing, Route]) -> object:
     return management.routes.set(call.actor, _checked(management, call.body))
 
 
-@table.patch("/routes/{route}", "Move or switch a route", RouteView, body=RouteChange, command="route move")
+@table.patch(
+    "/routes/{route}",
+    "Move or switch a route",
+    RouteView,
+    body=RouteChange,
+    command="route move",
+    commands=("route enable", "route disable"),
+)
 def change(management: Management, call: Call[Nothing, RouteChange]) -> object:
     """Admins only."""
     name, body = call.path["route"], call.body

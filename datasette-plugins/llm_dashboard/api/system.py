@@ -33,7 +33,7 @@ async def health(call: Call[Nothing, Nothing]) -> object:
     return {"status": "ok"}
 
 
-@table.get("/version", "What runs here", Version, where="here", command="--version")
+@table.get("/version", "What runs here", Version, where="here")
 async def version(call: Call[Nothing, Nothing]) -> object:
     """The version of llm-intercept, and where its proxy is."""
     return {"version": __version__, "proxy": presence.find(call.stage.home.path)}

@@ -1,7 +1,6 @@
 """Users: people who own projects and tokens, and who may log in; and who is asking."""
 
 from contextlib import closing
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,8 +12,8 @@ from llm_dashboard.api.paging import Page, Paged, page, place_of
 from llm_dashboard.api.usage import UsageFilters, filters_of, window
 from llm_dashboard.api.usage_views import Totals, totals
 from llm_intercept.manage import Management
-from llm_intercept.manage.limit_usage import usage_of
 from llm_intercept.manage.lists import Lists
+from llm_intercept.manage.quota import quota
 from llm_intercept.store import reports
 from llm_intercept.store.report_terms import Scope
 from llm_intercept.store.reservations import Counters
@@ -106,11 +105,9 @@ def me(management: Management, call: Call[Nothing, Nothing]) -> object:
 
 @table.get("/users/me/quota", "What is left for whoever asks", LimitUsages, scope="usage")
 def my_quota(management: Management, call: Call[Nothing, Nothing]) -> object:
-    """Where the limits stand that bind him or her, and his or her projects."""
-    bound = replace(call.actor, role="member")
+    """Where the limits stand that his or her projects and tokens count against."""
     with closing(Counters(call.stage.home.limits_db)) as counters:
-        known = counters.read()
-    return {"items": usage_of(management.limits.list(bound), known, management.now(), bound)}
+        return {"items": quota(management.control, counters.read(), call.actor, management.now())}
 
 
 @table.get(
