@@ -11,6 +11,7 @@ from llm_intercept.wire import encoding
 
 _OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
 _JSON = "application/json"
+_STREAM = Leaf(("stream",), ("stream",), "stream", True)  # where the path asks for a stream
 
 
 def refused_head(exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
@@ -71,7 +72,8 @@ def _bodies(exchange: Exchange) -> Iterator[Sequence[Leaf] | None]:
     if exchange.upload:
         yield None
         return
-    yield read(encoding.inflate(exchange.request_body, exchange.request_encoding), exchange.request_type)
+    said = read(encoding.inflate(exchange.request_body, exchange.request_encoding), exchange.request_type)
+    yield said if said is None or exchange.endpoint.stream != "path" else (*said, _STREAM)
     for written in (exchange.resent, exchange.upstream_body):
         if written is not None:
             yield read(written, _JSON)

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from llm_intercept.store.database import as_text
 from llm_intercept.store.migrate import connect
@@ -70,6 +71,7 @@ def _used(token: Token, found: tuple[int, ...] | None, taken: int) -> UsedToken:
     remaining = None if token.max_requests is None else max(0, token.max_requests - taken)
     requests, refused, _, last_us = found or (0, 0, 0, 0)
     last = as_text(last_us / 1e6) if last_us else None
-    shown = UsedToken(*_VALUES(token), requests, refused, last, remaining)
+    values: tuple[Any, ...] = (*_VALUES(token), requests, refused, last, remaining)
+    shown = UsedToken(*values)
     exhausted = remaining == 0 and token.state == "active"
     return replace(shown, state="exhausted") if exhausted else shown

@@ -143,6 +143,14 @@ def test_what_is_refused_never_arrives(
     assert len(server.requests) == (0 if expected else 1)
 
 
+def test_a_stream_that_the_path_asks_for_is_one(server: Upstream, proxy: Proxied) -> None:
+    text = token(proxy, parameters={"stream": [False]})
+    whole = wire.GEMINI.replace("streamGenerate", "generate")
+    assert say(proxy, text, wire.GEMINI_BODY, wire.GEMINI)[0] == 403
+    assert say(proxy, text, wire.GEMINI_BODY, whole)[0] == 200
+    assert len(server.requests) == 1
+
+
 def test_policies_of_projects_hold_for_all_their_tokens(server: Upstream, proxy: Proxied) -> None:
     text = token(proxy, models=["gpt-*"])
     assert say(proxy, text)[0] == 200
