@@ -159,10 +159,11 @@ _USE = (
 
 
 def _options(form: Form) -> dict[str, Any]:
+    weight = form.read("weight", whole)
     return {
         "name": form.text("name") or "default",
         "base_url": form.text("base_url") or None,
-        "weight": form.read("weight", whole) or 1,
+        "weight": 1 if weight is None else weight,
         "pool": form.text("pool"),
     }
 

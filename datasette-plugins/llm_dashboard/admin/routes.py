@@ -14,7 +14,7 @@ from llm_dashboard.admin.visit import Visit
 from llm_intercept.cli import route_check, route_words
 from llm_intercept.cli.route_call import DIALECTS
 from llm_intercept.cli.session import Session
-from llm_intercept.errors import ConfigError, Conflict
+from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.policy.routing import Route, read_route
 from llm_intercept.policy.targets import target_text
 from llm_intercept.store.projects import DEFAULT_PROJECT
@@ -142,7 +142,7 @@ async def _set(visit: Visit, form: Form, route: Route, *, new: bool = False) -> 
         checked, warnings = await asyncio.to_thread(check)
         if new and any(s.name.lower() == route.name.lower() for s in await _all(visit)):
             raise Conflict(f"there is a route named {route.name!r} already")
-    except (ConfigError, Conflict) as error:
+    except (ConfigError, Conflict, NotFound) as error:
         form.refused(error, _BLAME)
         return None
     stored = await visit.submit(form, lambda m: m.routes.set(visit.actor, checked), _BLAME)

@@ -1,0 +1,113 @@
+"""Projects by their forms: made, changed, found, and all their tokens revoked."""
+
+import pytest
+
+from tests.dashboard.admin.conftest import Admin, said
+
+
+def test_one_is_made_as_the_form_says(admin: Admin) -> None:
+    with admin.control() as control:
+        for name in ("ada", "grace"):
+            control.users.create(name)
+    text = admin.done(
+        "/projects/new",
+        name="checkout",
+        owner="ada",
+        members="grace",
+        hangup="drain",
+        capture="errors",
+        models="gpt-5*\nclaude-*",
+        parameters="max_tokens: ..4096\nreasoning_effort: low, medium",
+        ips="10.0.0.0/8",
+    )
+    assert "checkout" in said(text)
+    with admin.control() as control:
+        project = control.projects.get("checkout")
+    assert (project.owner, project.members, project.hangup, project.capture) == (
+        "ada",
+        ("grace",),
+        "drain",
+        "errors",
+    )
+    assert project.policy.models == ("gpt-5*", "claude-*")
+    assert project.policy.text().count("4096") == 1
+    row = admin.last_audit()
+    assert (row.action, row.actor_kind, row.source, row.outcome) == (
+        "project.create",
+        "session",
+        "127.0.0.1",
+        "ok",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "words"),
+    [
+        ({"name": ""}, "name", "needed"),
+        ({"name": "a b"}, "name", "cannot be the name of a project"),
+        ({"name": "default"}, "name", "exists already"),
+        ({"name": "ok", "owner": "nobody"}, "owner", "no user"),
+        ({"name": "ok", "parameters": "max_tokens"}, "parameters", "no rule"),
+        ({"name": "ok", "parameters": "max_tokens: 9..1"}, "parameters", "range"),
+        ({"name": "ok", "ips": "10.0.0.300"}, "ips", "10.0.0.300"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(
+    admin: Admin, fields: dict[str, str], where: str, words: str
+) -> None:
+    found = admin.refused("/projects/new", hangup="cut", **fields)
+    assert words in found[where]
+    assert "llm-intercept" not in found[where]
+
+
+def test_changing_keeps_what_was_said_before(admin: Admin) -> None:
+    with admin.control() as control:
+        for name in ("ada", "grace", "linus"):
+            control.users.create(name)
+        control.projects.create("team", owner="ada", members=["grace"])
+    page = admin.get("/projects/team/edit")
+    assert '<option value="ada" selected>' in page
+    assert "grace</textarea>" in page
+    admin.done(
+        "/projects/team/edit", owner="", members="linus", hangup="drain", capture="none", models="sim/*"
+    )
+    with admin.control() as control:
+        project = control.projects.get("team")
+    assert (project.owner, project.members, project.active) == ("", ("linus",), False)
+    assert project.policy.models == ("sim/*",)
+    row = admin.last_audit()
+    assert row.action == "project.change"
+    assert ("hangup", "cut", "drain") in row.changes()
+
+
+def test_a_list_with_filters_and_pages(admin: Admin) -> None:
+    with admin.control() as control:
+        for number in range(60):
+            control.projects.create(f"p-{number:02}")
+        control.projects.set_active("p-07", False)
+    first = admin.get("/projects")
+    assert "p-00" in first
+    assert "p-59" not in first
+    assert "p-59" in admin.get("/projects?after=p-48")
+    off = admin.get("/projects?active=no")
+    assert "p-07" in off
+    assert "p-08" not in off
+    assert "No project matches" in admin.get("/projects?q=nothing-like-it")
+
+
+def test_all_tokens_are_revoked_only_by_name(admin: Admin) -> None:
+    with admin.control() as control:
+        control.projects.create("team")
+        for name in ("one", "two"):
+            control.tokens.create("team", name)
+    assert "2 working tokens" in admin.get("/projects/team/revoke")
+    assert "Type team" in admin.refused("/projects/team/revoke", typed="other", confirmed="yes")["typed"]
+    assert "2 tokens of team are revoked" in said(
+        admin.done("/projects/team/revoke", typed="team", confirmed="yes")
+    )
+    with admin.control() as control:
+        assert {token.state for token in control.tokens.list("team")} == {"revoked"}
+
+
+def test_what_is_not_there_is_a_404(admin: Admin) -> None:
+    assert admin.visitor.get("/-/llm/manage/projects/nothing/edit").status_code == 404
