@@ -18,6 +18,7 @@ CALLS = 200
 BEGUN = CALLS // 2
 CONFIG = "[retries]\nbackoff = 0.001\n[lint]\nsample = 1.0\n"
 EVENTS = 4
+TOGETHER = 25  # of them are begun: operating systems let only so many wait for being accepted
 
 
 class Caller:
@@ -72,13 +73,20 @@ async def _call_and_kill(proxy: Proxied, first: Simulator) -> list[Caller]:
     callers = [Caller(number) for number in range(CALLS)]
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as session:
-        calls = [asyncio.create_task(caller.call(session, proxy)) for caller in callers]
-        await asyncio.to_thread(wait_for, lambda: sum(first.applied()) == CALLS, "all calls have arrived")
+        calls: list[asyncio.Task[None]] = []
+        for start in range(0, CALLS, TOGETHER):
+            group = callers[start : start + TOGETHER]
+            calls += [asyncio.create_task(caller.call(session, proxy)) for caller in group]
+            await asyncio.to_thread(_arrived, first, len(calls))
         await asyncio.to_thread(wait_for, lambda: _begun(callers) == BEGUN, "half of them have begun")
         assert not [call for call in calls if call.done()]
         await asyncio.to_thread(first.__exit__)
         await asyncio.gather(*calls)
     return callers
+
+
+def _arrived(first: Simulator, count: int) -> None:
+    wait_for(lambda: sum(first.applied()) == count, f"{count} calls have arrived")
 
 
 def _begun(callers: list[Caller]) -> int:
