@@ -48,6 +48,7 @@ def refuse(exchanges: Exchanges, flow: http.HTTPFlow, refusal: Refusal) -> None:
         answer(flow, LAST_RESORT)
         return
     exchange.refusal = refusal
+    exchanges.gateway.watch.call_refused(exchange, refusal)
     answer(flow, exchanges.gateway.refusal_reply(exchange, refusal))
 
 

@@ -107,6 +107,7 @@ class Identify:
             flow.response = to_response(in_plain_text(_LEFT if door.open else stopped(door)))
             return
         if isinstance(verdict, Refusal):
+            self.exchanges.gateway.watch.refused(verdict, arrival.client_ip, what=arrival.method)
             flow.response = to_response(proxy_denied(verdict))
             return
         flow.request.headers.pop("proxy-authorization", None)

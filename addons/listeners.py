@@ -114,7 +114,11 @@ class Listeners:
             self._report(listener, "stopped")
 
     def _report(self, listener: Listener, state: State, problem: str = "") -> None:
-        self.exchanges.gateway.control.listeners.set_state(listener.name, state, problem)
+        control = self.exchanges.gateway.control
+        was = control.listeners.get(listener.name).state
+        control.listeners.set_state(listener.name, state, problem)
+        if state != was or state != "stopped":  # one that has stopped may be found so a second time
+            self.exchanges.gateway.watch.listener(listener, state, problem)
 
 
 def _where(listener: Listener) -> str:

@@ -55,6 +55,7 @@ class Sockets:
         message.dropped = refusal is not None
         if refusal is not None:
             logger.info("a WebSocket was closed: %s", refusal.message)
+            self.exchanges.gateway.watch.call_refused(exchange, refusal)
             upstream.cut(ctx.master.addons.get("proxyserver"), flow.client_conn, flow.server_conn)
         return refusal is not None
 

@@ -67,6 +67,7 @@ class TunnelGate:
         decrypted = self._decrypted(request.port, request.host)
         verdict = access.tunnel(authorization, decrypted, door, client_ip(flow.client_conn))
         if isinstance(verdict, Refusal):
+            self.exchanges.gateway.watch.refused(verdict, client_ip(flow.client_conn), what="CONNECT")
             flow.response = to_response(proxy_denied(verdict))
             return
         self.exchanges.tunnels[flow.client_conn] = Tunnel(

@@ -61,7 +61,7 @@ _MISSING = Refusal(
 def denied(state: TokenState) -> Refusal:
     code, message = _REASONS.get(type(state), _UNKNOWN)
     kind = "permission" if isinstance(state, Inactive | UserInactive) else "authentication"
-    return Refusal(kind, code, message)  # type: ignore[arg-type]
+    return Refusal(kind, code, message, about=getattr(state, "principal", None))  # type: ignore[arg-type]
 
 
 _INACTIVE = Refusal("permission", *_REASONS[Inactive])

@@ -12,7 +12,10 @@ provider's own error (`wire/dialects/*.refusal`), and the row records its `code`
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from llm_intercept.exchange import Principal
 
 
 class InterceptError(Exception):
@@ -86,6 +89,7 @@ class Refusal:
     retry_after: float | None = None
     exactly: int | None = None
     headers: tuple[tuple[str, str], ...] = ()  # of the answer: what limits have left
+    about: "Principal | None" = None  # whose token it is, for the audit log; no client is told
 
     @property
     def status(self) -> int:

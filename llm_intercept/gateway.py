@@ -49,6 +49,7 @@ from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
 from llm_intercept.store.writer import Writer
 from llm_intercept.tries import Tries
 from llm_intercept.vault import Vault
+from llm_intercept.watch import Watch
 from llm_intercept.wire import dialects
 
 logger = logging.getLogger("llm_intercept")
@@ -84,6 +85,7 @@ class Gateway:
         self._live: WeakValueDictionary[int, Exchange] = WeakValueDictionary()
         self._listen: tuple[str, int] = ("", 0)
         self.clock = time.perf_counter
+        self.watch = Watch()
 
     def open(self) -> None:
         """Settings, home, databases, certificate; raises InterceptError with what to do."""
@@ -116,6 +118,7 @@ class Gateway:
             time.time,
             lambda length: secrets.token_urlsafe(length)[:length],
         )
+        self.watch.open(self.home, self.settings, vault)
         self._pricing = Pricing(self.settings.prices, prices.built_in())
         self._ledger = Ledger(self._pricing, counting.count_tokens)
         self._open_admission(facts)
@@ -125,7 +128,9 @@ class Gateway:
 
     def _open_admission(self, facts: Facts) -> None:
         self._events = Events(
-            self.settings.webhooks, count=lambda event: self.metrics.observe_event(event.kind)
+            self.settings.webhooks,
+            audit=self.watch.limit,
+            count=lambda event: self.metrics.observe_event(event.kind),
         )
         self._admission = Admission(self.home.limits_db, self.home.leases, Thresholds(self._events.emit))
         self._admit = Admit(
@@ -188,6 +193,7 @@ class Gateway:
         self._writer.stop(timeout=10.0)
         self._admission.close()
         self._events.close()
+        self.watch.close()
         self._journal.close()
         self._routing.issuers.close()
         self._control.close()

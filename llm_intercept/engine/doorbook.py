@@ -21,17 +21,9 @@ MOST_WAITING = 10_000
 
 
 class DoorBook:
-    """`opened` makes the `Audit` in the thread that uses it, and `closed` ends its connection."""
+    """What is told before `start` waits for it."""
 
-    def __init__(
-        self,
-        opened: Callable[[], Audit],
-        closed: Callable[[Audit], None],
-        *,
-        every_s: float = EVERY_S,
-    ) -> None:
-        self._opened = opened
-        self._closed = closed
+    def __init__(self, *, every_s: float = EVERY_S) -> None:
         self._every_s = every_s
         self._waiting: deque[Event] = deque()
         self._lost = 0
@@ -54,8 +46,9 @@ class DoorBook:
             return
         self._waiting.append(Event(action, actor, thing, outcome, detail, after))
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+    def start(self, opened: Callable[[], Audit], closed: Callable[[Audit], None]) -> None:
+        """`opened` makes the `Audit` in the thread that uses it, `closed` ends its connection."""
+        self._thread = threading.Thread(target=self._run, args=(opened, closed), name="audit", daemon=True)
         self._thread.start()
 
     def close(self, timeout: float = 5.0) -> None:
@@ -64,9 +57,9 @@ class DoorBook:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _run(self) -> None:
+    def _run(self, opened: Callable[[], Audit], closed: Callable[[Audit], None]) -> None:
         try:
-            audit = self._opened()
+            audit = opened()
         except InterceptError as error:
             logger.error("events are not written to the audit log: %s", error)
             return
@@ -75,7 +68,7 @@ class DoorBook:
                 self._write(audit, last=False)
             self._write(audit, last=True)
         finally:
-            self._closed(audit)
+            closed(audit)
 
     def _write(self, audit: Audit, *, last: bool) -> None:
         found = [self._waiting.popleft() for _ in range(len(self._waiting))]

@@ -42,8 +42,8 @@ def book(home: Home, *, every_s: float = 0.01, flood: Flood | None = None) -> Do
         opened.append(Control(home.control_db, Vault.load(home.secret_key, {})))
         return Audit(opened[0].database, flood=flood)
 
-    made = DoorBook(open_, lambda _: opened[0].close(), every_s=every_s)
-    made.start()
+    made = DoorBook(every_s=every_s)
+    made.start(open_, lambda _: opened[0].close())
     return made
 
 
@@ -117,7 +117,7 @@ def test_a_database_that_cannot_be_opened(caplog: pytest.LogCaptureFixture) -> N
     def broken() -> Audit:
         raise StoreError("it is gone")
 
-    made = DoorBook(broken, lambda _: None, every_s=3600)
-    made.start()
+    made = DoorBook(every_s=3600)
+    made.start(broken, lambda _: None)
     made.close()
     assert "it is gone" in caplog.text
