@@ -1,5 +1,6 @@
 """Which targets a call may go to, with a real control.db: routes, pools, cool-downs, breakers, homes."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -93,7 +94,13 @@ def an_exchange(model: str, *, own: bool = False) -> Exchange:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    home = Home(tmp_path)
+    with benched(tmp_path) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def benched(folder: Path) -> Iterator[Bench]:
+    home = Home(folder)
     home.ensure()
     control = Control(home.control_db, Vault.load(home.secret_key, {}))
     settings = Settings.model_validate({"breaker": BREAKER, "models": MODELS, "providers": PROVIDERS})
