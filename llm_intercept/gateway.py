@@ -106,7 +106,10 @@ class Gateway:
         )
         facts = Facts(self.registry.providers, resources.model_catalogue)
         models = ModelMap(
-            with_prompts(self.settings.models, self.home.path), self.registry.providers, facts.known
+            with_prompts(self.settings.models, self.home.path),
+            self.registry.providers,
+            facts.known,
+            lambda: self._control.aliasing,
         )
         if self.settings.models != ModelsSettings():
             facts.models("")  # reads the catalogue, so that the first call need not wait for it

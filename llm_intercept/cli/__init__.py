@@ -44,6 +44,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "provider": "List the providers, and try their keys.",
         "listener": "Listen on more ports, each with defaults of its own.",
         "route": "Say where calls may go, and what happens when a target fails.",
+        "alias": "Let a model's name lead to another model, or provider.",
         "failure": "Simulate failures on purpose: errors, timeouts, cut streams.",
         "limit": "Say who may take how much: requests, tokens, money.",
         "config": "Show the settings and where each value comes from.",
@@ -55,8 +56,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "audit": "Who changed what, and proof that the log of it is whole.",
     },
     "Keep house": {
-        "cleanup": "Remove what is past its time, in the home and its databases.",
         "import": "Make many projects, tokens or users from a file.",
+        "cleanup": "Remove what is past its time, in the home and its databases.",
         "backup": "Copy the whole home into one file, while everything runs.",
         "restore": "Make a home out of a backup.",
         "migrate": "Show the schema versions of the databases, and bring them up to date.",

@@ -116,7 +116,8 @@ def _facts(session: Session, model: str, dialect: str, options: dict[str, Any]) 
 def _models(session: Session) -> ModelMap:
     facts = Facts(session.registry.providers, resources.model_catalogue)
     settings = with_prompts(session.settings.models, session.home.path)
-    return ModelMap(settings, session.registry.providers, facts.known)
+    control = session.control
+    return ModelMap(settings, session.registry.providers, facts.known, lambda: control.aliasing)
 
 
 def _router(session: Session, models: ModelMap) -> "Router":

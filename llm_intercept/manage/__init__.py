@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from llm_intercept.auditfile import AuditFile
 from llm_intercept.home import Home
+from llm_intercept.manage.aliases import Aliases
 from llm_intercept.manage.breakers import Breakers
 from llm_intercept.manage.desk import Desk
 from llm_intercept.manage.failures import Failures
@@ -59,3 +60,4 @@ class Management:
         self.listeners = Listeners(self.desk)
         self.limits = Limits(self.desk)
         self.failures = Failures(self.desk)
+        self.aliases = Aliases(self.desk, registry, settings)

@@ -5,7 +5,17 @@ from typing import Literal
 from llm_intercept.policy.actor import Role
 
 type Area = Literal[
-    "projects", "tokens", "users", "keys", "routes", "breakers", "listeners", "limits", "failures", "audit"
+    "projects",
+    "tokens",
+    "users",
+    "keys",
+    "routes",
+    "breakers",
+    "listeners",
+    "limits",
+    "failures",
+    "audit",
+    "aliases",
 ]
 
 _SEEN: tuple[Area, ...] = ("projects", "tokens", "users", "limits")

@@ -5,16 +5,22 @@ One rule at a time, each answered from data; the way of a name through them is `
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from llm_intercept.errors import Refusal
+from llm_intercept.errors import ConfigError, Refusal
 from llm_intercept.policy import suffix
 from llm_intercept.policy.control import NO_CONTROL, Control, control_of
 from llm_intercept.policy.modelrules import Rules, TierRule, compiled, tier_name
 from llm_intercept.providers.base import Provider
-from llm_intercept.settings import ModelControl, ModelsSettings
+from llm_intercept.settings import ModelControl, ModelRules, ModelsSettings
 from llm_intercept.wire.ir import Reasoning
 
 _REMEMBERED = 4096  # names come from clients
+
+type Rows = Mapping[str, Mapping[str, str]]
+"""Aliases that are no settings: name -> target, by project; "" has those of all."""
+
+NO_ROWS: Rows = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +70,25 @@ class ModelMap:
     """Answers for all projects, from settings read once. `known` says whether any catalogue has a model."""
 
     def __init__(
-        self, settings: ModelsSettings, providers: Mapping[str, Provider], known: Callable[[str], bool]
+        self,
+        settings: ModelsSettings,
+        providers: Mapping[str, Provider],
+        known: Callable[[str], bool],
+        rows: Callable[[], Rows] = lambda: NO_ROWS,
     ) -> None:
+        self._settings = settings
         self._providers = providers
         self._known = known
-        self._default = compiled(settings, None, providers)
-        self._projects = {
-            name: compiled(settings, given, providers) for name, given in settings.projects.items()
-        }
+        self._rows = rows
+        self._seen = NO_ROWS
         self._memory: dict[tuple[str, str, str, bool], Resolution] = {}
+        self._default, self._projects = _compiled(settings, providers, NO_ROWS)
+        self._refresh()
+
+    @staticmethod
+    def check(settings: ModelsSettings, providers: Mapping[str, Provider], rows: Rows) -> None:
+        """ConfigError if these rows and the settings make a loop."""
+        _compiled(settings, providers, rows)
 
     def names(self, project: str) -> Mapping[str, str]:
         """The aliases that a project can ask for by name, and what each stands for."""
@@ -86,6 +102,7 @@ class ModelMap:
         """`called_provider` is the one that host or path say; `explicit_provider`: it was named, not guessed
         from the shape of the path.
         """
+        self._refresh()
         key = (model, project, called_provider, explicit_provider)
         found = self._memory.get(key)
         if found is None:
@@ -96,7 +113,23 @@ class ModelMap:
         return found
 
     def _rules(self, project: str) -> Rules:
+        self._refresh()
         return self._projects.get(project, self._default)
+
+    def _refresh(self) -> None:
+        """Rows that somebody has changed count for the next call. They are checked when they are set; those
+        that make a loop with settings written since are left out.
+        """
+        rows = self._rows()
+        if rows is self._seen:
+            return
+        self._seen = rows
+        try:
+            found = _compiled(self._settings, self._providers, rows)
+        except ConfigError:
+            found = _compiled(self._settings, self._providers, NO_ROWS)
+        self._default, self._projects = found
+        self._memory.clear()
 
     def _resolved(self, model: str, call: _Call) -> Resolution:
         if not model:
@@ -188,6 +221,21 @@ class ModelMap:
         """Whether it may be asked for: no catalogue lists the models of local servers."""
         provider = self._providers.get(name.provider or call.called)
         return (provider is not None and provider.key_optional) or self._known(name.text)
+
+
+def _compiled(
+    settings: ModelsSettings, providers: Mapping[str, Provider], rows: Rows
+) -> tuple[Rules, dict[str, Rules]]:
+    """The general rules, and those of projects with their own; rows go before the settings' aliases."""
+    general = _with(settings, rows.get("", {}))
+    named = {name for name in (*settings.projects, *rows) if name}
+    given = {name: _with(settings.projects.get(name) or ModelRules(), rows.get(name, {})) for name in named}
+    projects = {name: compiled(general, own, providers) for name, own in given.items()}
+    return compiled(general, None, providers), projects
+
+
+def _with[R: ModelRules](rules: R, rows: Mapping[str, str]) -> R:
+    return rules.model_copy(update={"aliases": {**rules.aliases, **rows}}) if rows else rules
 
 
 def _resolution(name: _Name, call: _Call) -> Resolution:

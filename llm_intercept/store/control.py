@@ -35,6 +35,7 @@ from llm_intercept.policy.tokens import (
     parse,
 )
 from llm_intercept.store.accounts import Accounts
+from llm_intercept.store.aliases import Aliases
 from llm_intercept.store.api_tokens import ApiTokens
 from llm_intercept.store.audit import Audit
 from llm_intercept.store.breakers import BreakerResets, ResetKey
@@ -99,6 +100,7 @@ class Control:
         self.listening: Mapping[str, Listener] = {}
         self.failing: Mapping[tuple[str, str], Failures] = {}
         self.limiting: tuple[StoredLimit, ...] = ()
+        self.aliasing: Mapping[str, Mapping[str, str]] = {}
         try:
             self._check_key()
             self.users = Users(self._database)
@@ -115,6 +117,7 @@ class Control:
             self.routes = Routes(self._database)
             self.breakers = BreakerResets(self._database)
             self.limits = Limits(self._database)
+            self.aliases = Aliases(self._database, self.projects)
             self.refresh()
         except sqlite3.Error as error:
             self._connection.close()
@@ -239,6 +242,9 @@ class Control:
             self.routing = self.routes.active()
             self.resets = self.breakers.asked()
             self.limiting = self.limits.active()
+            aliasing = self.aliases.active()
+            if aliasing != self.aliasing:  # the same object for as long as it says the same
+                self.aliasing = aliasing
             self.failing = self.failures.active()
         finally:
             self._connection.execute("COMMIT")

@@ -9,4 +9,14 @@ CREATE TABLE idempotency (
     created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX tokens_created ON tokens(created_at, id);
+CREATE TABLE aliases (
+    project_id TEXT NOT NULL,            -- '': for all projects
+    name TEXT NOT NULL,                  -- of a model, or a glob
+    target TEXT NOT NULL,                -- as in the setting models.aliases
+    created_at TEXT NOT NULL, changed_at TEXT NOT NULL,
+    PRIMARY KEY (project_id, name)
+) WITHOUT ROWID;
+CREATE TRIGGER aliases_of_projects AFTER DELETE ON projects BEGIN
+    DELETE FROM aliases WHERE project_id = old.id;
+END;
 """

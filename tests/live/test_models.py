@@ -158,3 +158,15 @@ def test_settings_reach_what_can_be_read_of_bedrocks_bodies(
     assert ("Be brief." in json.dumps(sent)) is reached
     assert ("not applied" in str(row["warnings"])) is not reached
     assert row["usage_source"] == "provider"
+
+
+def test_an_alias_that_is_set_counts_for_the_next_call(mapped: Stack, token: str):
+    leads = []
+    for words in ((), ("set", "quick", "mini"), ("set", "quick", "openai/gpt-4o"), ("remove", "quick")):
+        if words:
+            mapped.cli("alias", *words)
+        since = mapped.last_id()
+        chat(mapped, "quick", token)
+        (row,) = mapped.rows(1, since)
+        leads.append(row["model"])
+    assert leads == ["quick", "gpt-4o-mini", "gpt-4o", "quick"]

@@ -382,3 +382,40 @@ def test_answers_are_remembered_and_bounded() -> None:
     for number in range(5000):
         models.resolve(f"m{number}", "p", "openai", True)
     assert len(models._memory) <= 4096
+
+
+class TestRows:
+    """Aliases that are set by commands, beside those of the settings."""
+
+    @staticmethod
+    def models(rows: dict[str, dict[str, str]], **settings: object) -> ModelMap:
+        found = ModelsSettings.model_validate(settings)
+        return ModelMap(found, PROVIDERS, KNOWN.__contains__, lambda: rows)
+
+    def test_they_go_before_the_settings(self) -> None:
+        models = self.models(
+            {"": {"fast": "openai/gpt-5"}}, aliases={"fast": "openai/o3", "slow": "openai/o3"}
+        )
+        assert models.resolve("fast", "demo", "anthropic", False).model == "gpt-5"
+        assert models.resolve("slow", "demo", "anthropic", False).model == "o3"
+        assert dict(models.names("demo")) == {"fast": "openai/gpt-5", "slow": "openai/o3"}
+
+    def test_a_projects_own_go_before_all(self) -> None:
+        models = self.models({"": {"fast": "openai/gpt-5"}, "demo": {"fast": "openai/o3"}})
+        assert models.resolve("fast", "demo", "anthropic", False).model == "o3"
+        assert models.resolve("fast", "other", "anthropic", False).model == "gpt-5"
+
+    def test_a_change_counts_for_the_next_call(self) -> None:
+        known = [{"": {"fast": "openai/gpt-5"}}]
+        models = ModelMap(ModelsSettings(), PROVIDERS, KNOWN.__contains__, lambda: known[-1])
+        assert models.resolve("fast", "demo", "anthropic", False).model == "gpt-5"
+        known.append({"": {"fast": "openai/o3"}})
+        assert models.resolve("fast", "demo", "anthropic", False).model == "o3"
+        known.append({})
+        assert models.resolve("fast", "demo", "anthropic", False).model == "fast"
+
+    def test_those_that_make_a_loop_with_newer_settings_are_left_out(self) -> None:
+        models = self.models({"": {"fast": "slow"}}, aliases={"slow": "fast"})
+        assert models.resolve("slow", "demo", "openai", False).model == "fast"
+        with pytest.raises(ConfigError, match="loop"):
+            ModelMap.check(ModelsSettings(aliases={"slow": "fast"}), PROVIDERS, {"": {"fast": "slow"}})

@@ -57,7 +57,8 @@ async def explained(visit: Visit, form: Form) -> Explained | None:
 def explain(m: Management, home: Home, facts: CallFacts, called: Way) -> Explained:
     """In the thread of control.db."""
     known = Facts(m.registry.providers, resources.model_catalogue)
-    models = ModelMap(with_prompts(m.settings.models, home.path), m.registry.providers, known.known)
+    settings, aliasing = with_prompts(m.settings.models, home.path), m.control.aliases.active()
+    models = ModelMap(settings, m.registry.providers, known.known, lambda: aliasing)
     found = models.resolve(facts.model, facts.project, called.provider, True)
     facts = replace(
         facts,

@@ -4,6 +4,7 @@ from pydantic import ConfigDict
 
 from llm_dashboard.api import (
     accounts,
+    aliases,
     audit,
     credentials,
     document,
@@ -30,6 +31,7 @@ TABLES: tuple[Table, ...] = (
     limits.table,
     credentials.table,
     explaining.table,
+    aliases.table,
     routing.breakers_table,
     listeners.table,
     failures.table,

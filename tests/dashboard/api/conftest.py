@@ -91,6 +91,8 @@ def _machinery(world: World, control: Control) -> None:
         world.ids[f"key-{name}"] = control.credentials.add("openai", SecretStr(KEY), name=name).id
     for name in ("r-show", "r-put", "r-move", "r-del"):
         control.routes.set(Route.model_validate({"name": name, "targets": ["openai/gpt-5-mini"]}))
+    control.aliases.set("a-show", "openai/gpt-5")
+    control.aliases.set("a-del", "openai/gpt-5", "alpha")
     for number, name in enumerate(("l-show", "l-start", "l-stop", "l-del")):
         control.listeners.create(name, is_free=lambda _: True, port=18001 + number)
 

@@ -53,6 +53,7 @@ MEANT = {
     "limit": ("limit", "limit-set", "limit-del"),
     "credential": ("key-default", "key-changed", "key-doomed"),
     "route": ("r-show", "r-put", "r-move", "r-del"),
+    "alias": ("a-show", "a-del", "fast"),
     "listener": ("l-show", "l-start", "l-stop", "l-del"),
     "scope": ("project", "listener"),
     "name": ("alpha", "l-show"),
