@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    administering,
     admitting,
     dialects,
     endurance,
@@ -30,7 +31,7 @@ from bench.targets import Target, Targets
 
 NAMES = (
     *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation", "failover"),
-    *("admission", "memory", "writer", "page", "api"),
+    *("admission", "memory", "writer", "page", "api", "admin"),
 )
 
 
@@ -70,6 +71,7 @@ class Run:
                 self._processes, self._folder, self._size.page_rows, self._size.page_visits
             ),
             "api": lambda: managing.measure(self._processes, self._folder, self._size.page_visits),
+            "admin": lambda: administering.measure(self._processes, self._folder, self._size.page_visits),
         }
         try:
             found = measures[name]()

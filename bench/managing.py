@@ -31,7 +31,7 @@ _CLI = (sys.executable, "-m", "llm_intercept.cli")
 def measure(processes: Processes, folder: Path, visits: int) -> Row:
     home, port = Home(folder / "managed"), free_port()
     progress(f"management API: making {PROJECTS * TOKENS:,} tokens")
-    bearer = _populate(home)
+    bearer = populate(home)
     env = {
         "LLM_INTERCEPT_HOME": str(home.path),
         "LLM_INTERCEPT_DASHBOARD__PORT": str(port),
@@ -46,7 +46,7 @@ def measure(processes: Processes, folder: Path, visits: int) -> Row:
     return Row(name, "ms", {"ours": worst}, worst, "ms", 150.0, {"median_ms": times})
 
 
-def _populate(home: Home) -> str:
+def populate(home: Home) -> str:
     env = {**os.environ, "LLM_INTERCEPT_HOME": str(home.path)}
     subprocess.run([*_CLI, "init"], env=env, capture_output=True, check=True)
     control = Control(home.control_db, Vault.load(home.secret_key, {}))
