@@ -17,6 +17,7 @@ from llm_dashboard.admin import (
     listeners,
     maintenance,
     projects,
+    removal,
     tokens,
     users,
 )
@@ -42,6 +43,7 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     ("/projects/new", projects.new, False),
     (f"/projects/{_NAME}/edit", projects.edit, False),
     (f"/projects/{_NAME}/revoke", projects.revoke, False),
+    (f"/projects/{_NAME}/delete", removal.delete, False),
     ("/tokens", tokens.page, True),
     ("/tokens/new", tokens.new, True),
     ("/tokens/secret", tokens.secret, True),

@@ -144,6 +144,11 @@ def _sentence(error: Any) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def number_of(count: int, what: str) -> str:
+    """`1 token`, `2 tokens`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def whole(text: str) -> int:
     """A whole number, with or without separators."""
     try:

@@ -7,7 +7,7 @@ from datasette import Response
 from pydantic import SecretStr
 
 from llm_dashboard import clock, targets
-from llm_dashboard.admin.forms import Field, Form, Section, whole
+from llm_dashboard.admin.forms import Field, Form, Section, number_of, whole
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.errors import NotFound
 from llm_intercept.keytest import KeyTest, run_test
@@ -122,7 +122,7 @@ async def delete(visit: Visit) -> Response:
         title=f"Remove the key {key.hint}?",
         sentences=[
             f"It is the key {key.name} of {key.provider}. It cannot be brought back from here.",
-            f"{others} other keys of {key.provider} stay."
+            f"What stays of {key.provider}: {number_of(others, 'other key')}."
             if others
             else f"It is the only one: calls to {key.provider} with a token are refused without it.",
         ],

@@ -5,7 +5,7 @@ from typing import Any
 from datasette import Response
 
 from llm_dashboard.admin import policies
-from llm_dashboard.admin.forms import NAMES, Field, Form, Section, plain_options
+from llm_dashboard.admin.forms import NAMES, Field, Form, Section, number_of, plain_options
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
@@ -77,7 +77,7 @@ async def edit(visit: Visit) -> Response:
         form,
         title=project.name,
         badge=("in use", "good") if project.active else ("off", "quiet"),
-        about=f"{project.tokens} working tokens, made {project.created_at[:10]}.",
+        about=f"{number_of(project.tokens, 'working token')}, made {project.created_at[:10]}.",
         submit="Save",
         back=PATH,
         place="Projects",
@@ -87,7 +87,13 @@ async def edit(visit: Visit) -> Response:
                 "Revoking all of them ends every program that uses one, for good.",
                 f"{PATH}/{project.name}/revoke",
                 "Revoke all tokens",
-            )
+            ),
+            (
+                "Delete",
+                "For good, with its tokens, limits and what was captured of its calls.",
+                f"{PATH}/{project.name}/delete",
+                "Delete project",
+            ),
         ],
     )
 
@@ -103,15 +109,15 @@ async def revoke(visit: Visit) -> Response:
             form.errors["typed"] = f"Type {project.name} to go on."
         done = await visit.submit(form, lambda m: m.tokens.revoke_all(visit.actor, name))
         if done is not None:
-            return visit.to(f"{PATH}/{name}/edit", f"{len(done)} tokens of {name} are revoked.")
+            return visit.to(f"{PATH}/{name}/edit", f"Revoked {number_of(len(done), 'token')} of {name}.")
     return await visit.page(
         "confirm",
         400 if form.failed else 200,
         form=form,
         title=f"Revoke all tokens of {project.name}?",
         sentences=[
-            f"{project.tokens} working tokens stop with the next call. Nobody can bring them back; "
-            "programs that use them need new ones.",
+            f"{number_of(project.tokens, 'working token')}: refused from the next call on. Nobody can bring "
+            "them back; programs that use them need new ones.",
             "Calls that were made with them stay in the reports.",
         ],
         button="Revoke all",

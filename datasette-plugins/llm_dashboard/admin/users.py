@@ -4,7 +4,7 @@ from typing import Any
 
 from datasette import Response
 
-from llm_dashboard.admin.forms import NAMES, Field, Form, Section
+from llm_dashboard.admin.forms import NAMES, Field, Form, Section, number_of
 from llm_dashboard.admin.once import Once
 from llm_dashboard.admin.visit import Visit
 from llm_dashboard.login import INVITE_PATH
@@ -90,7 +90,7 @@ async def edit(visit: Visit) -> Response:
         form,
         title=user.name,
         badge=("active", "good") if user.active else ("inactive", "quiet"),
-        about=f"Owns {user.projects} projects, has {user.tokens} working tokens.",
+        about=f"Owns {number_of(user.projects, 'project')}, has {number_of(user.tokens, 'working token')}.",
         submit="Save",
         back=PATH,
         place="Users",

@@ -1,8 +1,15 @@
 """Projects by their forms: made, changed, found, and all their tokens revoked."""
 
+import contextlib
+
 import pytest
 
+from llm_intercept.policy.limits import Limit
+from llm_intercept.store.migrate import connect
+from llm_intercept.store.rows import RequestRow
+from llm_intercept.store.usage import write_batch
 from tests.dashboard.admin.conftest import Admin, said
+from tests.dashboard.conftest import NOW
 
 
 def test_one_is_made_as_the_form_says(admin: Admin) -> None:
@@ -102,7 +109,7 @@ def test_all_tokens_are_revoked_only_by_name(admin: Admin) -> None:
             control.tokens.create("team", name)
     assert "2 working tokens" in admin.get("/projects/team/revoke")
     assert "Type team" in admin.refused("/projects/team/revoke", typed="other", confirmed="yes")["typed"]
-    assert "2 tokens of team are revoked" in said(
+    assert "Revoked 2 tokens of team" in said(
         admin.done("/projects/team/revoke", typed="team", confirmed="yes")
     )
     with admin.control() as control:
@@ -111,3 +118,38 @@ def test_all_tokens_are_revoked_only_by_name(admin: Admin) -> None:
 
 def test_what_is_not_there_is_a_404(admin: Admin) -> None:
     assert admin.visitor.get("/-/llm/manage/projects/nothing/edit").status_code == 404
+
+
+def test_one_is_deleted_only_by_name(admin: Admin) -> None:
+    with admin.control() as control:
+        control.projects.create("team")
+        control.tokens.create("team", "laptop")
+        control.limits.set(Limit(scope="project", name="team", measure="requests", amount=5))
+    rows = [_call(NOW - 1, "team"), _call(NOW - 2, "default")]
+    with contextlib.closing(connect(admin.home.usage_db)) as connection:
+        write_batch(connection, rows)
+    page = admin.get("/projects/team/delete")
+    assert "1 working token and" in page
+    assert "1 limit, 0 routes" in page
+    assert "Type team" in admin.refused("/projects/team/delete", typed="Team", confirmed="yes")["typed"]
+    text = said(admin.done("/projects/team/delete", typed="team", confirmed="yes"))
+    assert "The project team is deleted, 1 call left without a name" in text
+    with admin.control() as control:
+        assert [project.name for project in control.projects.list()] == ["default"]
+        assert control.limits.list() == []
+    with contextlib.closing(connect(admin.home.usage_db)) as connection:
+        assert connection.execute("SELECT project FROM requests ORDER BY id").fetchall() == [
+            ("default",),
+            ("(deleted)",),
+        ]
+    assert admin.last_audit().action == "project.delete"
+
+
+def test_the_default_project_stays(admin: Admin) -> None:
+    answer = admin.visitor.get("/-/llm/manage/projects/default/delete")
+    assert answer.status_code == 409
+    assert "stays" in answer.text
+
+
+def _call(id: int, project: str) -> RequestRow:
+    return RequestRow(id, f"01970000-0000-7000-8000-{id % 10**12:012d}", project=project, outcome="ok")
