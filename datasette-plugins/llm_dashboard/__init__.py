@@ -35,6 +35,7 @@ from llm_dashboard.admin import sections
 from llm_dashboard.api import docs, serving
 
 headers.quiet_access_log()
+headers.no_variables_in_errors()
 
 
 @hookimpl

@@ -1,5 +1,7 @@
 """My account: one's own password, sessions and API tokens, and what one may take."""
 
+import time
+from contextlib import closing
 from typing import Any
 
 from datasette import NotFound, Response
@@ -9,11 +11,15 @@ from datasette.utils.asgi import Request
 from llm_dashboard import access, clock, login
 from llm_dashboard.authentication import actor_of
 from llm_intercept import errors
+from llm_intercept.home import Home
+from llm_intercept.manage.limit_usage import UsageLine
+from llm_intercept.manage.quota import quota
 from llm_intercept.policy.actor import Actor
 from llm_intercept.policy.apitokens import SCOPES
 from llm_intercept.store.accounts import TooManyAttempts
 from llm_intercept.store.api_tokens import parsed_lifetime
 from llm_intercept.store.control import Control
+from llm_intercept.store.reservations import Counters
 
 PATH = "/-/llm/account"
 
@@ -43,7 +49,13 @@ def _facts(control: Control, actor: Actor) -> dict[str, Any]:
         "nobody": control.accounts.without_users(),
         "sessions": mine.sessions(actor),
         "api_tokens": mine.api_tokens(actor),
+        "quota": _quota(control, actor),
     }
+
+
+def _quota(control: Control, actor: Actor) -> list[UsageLine]:
+    with closing(Counters(Home(control.path.parent).limits_db)) as counters:
+        return quota(control, counters.read(), actor, time.time())
 
 
 async def _current(datasette: Datasette, request: Request) -> str:

@@ -1,5 +1,6 @@
 """Security headers on every answer, and quiet access logs for what the page itself polls."""
 
+import importlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -59,6 +60,14 @@ class QuietStart(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno >= logging.WARNING
+
+
+def no_variables_in_errors() -> None:
+    """Where `rich` is installed, Datasette prints every error with the values of all variables on the way to
+    it: passwords in forms, cookies, tokens. It prints a plain traceback of what is a fault without it.
+    """
+    handler = importlib.import_module("datasette.handle_exception")
+    handler.rich = None  # type: ignore[attr-defined]
 
 
 def quiet_access_log() -> None:

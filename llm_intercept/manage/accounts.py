@@ -148,7 +148,7 @@ class Accounts:
         return user
 
     def create_first(self, actor: Actor, name: str, email: str, hashed: str, code: str = "") -> User:
-        """The first admin. `code` is of a setup link, which is used up; the local administrator needs none."""
+        """The first admin. `code` is of a setup link and used up; the local administrator needs none."""
         with self._control.database.write():
             user = self._control.accounts.create_first(name, email, hashed)
             if not code and actor.role != "admin":

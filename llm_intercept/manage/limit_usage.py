@@ -36,11 +36,11 @@ def usage_of(
         id_, _, member = key.partition(":")
         if id_ in by_id and _is_seen(actor, by_id[id_], member):
             counter.expire(now)
-            lines.append(_line(id_, by_id[id_], member, counter, now))
+            lines.append(line_of(id_, by_id[id_], member, counter, now))
     counted = {line.id for line in lines}
     for id_, limit in by_id.items():
         if id_ not in counted and (limit.name or limit.scope == "global"):
-            lines.append(_line(id_, limit, "", Counter(), now))
+            lines.append(line_of(id_, limit, "", Counter(), now))
     return lines
 
 
@@ -50,7 +50,7 @@ def _is_seen(actor: Actor, limit: Limit, member: str) -> bool:
     return limit.scope == "user" and member.lower() == actor.name.lower()
 
 
-def _line(id_: str, limit: Limit, member: str, counter: Counter, now: float) -> UsageLine:
+def line_of(id_: str, limit: Limit, member: str, counter: Counter, now: float) -> UsageLine:
     return UsageLine(
         id=id_,
         who=subject(limit, member),

@@ -390,6 +390,17 @@ def test_hashes_never_leave_the_database(visitor: Visitor, peopled: Home) -> Non
         assert not [row for row in hashed if row["hash"] in text]
 
 
+def test_errors_do_not_print_what_was_sent(visitor: Visitor, capsys: pytest.CaptureFixture[str]) -> None:
+    log_in_as(visitor, "bob")
+    form = {"session": "ses_0", "password": "printed-by-nobody"}
+    assert visitor.post(f"{ACCOUNT}/sessions", data=form).status_code == 404
+    assert visitor.get("/-/llm/requests/0197-abcdef").status_code == 404
+    printed = "".join(capsys.readouterr())
+    assert "printed-by-nobody" not in printed
+    assert "abcdef" not in printed
+    assert visitor.cookies["llm_intercept_session"] not in printed
+
+
 def test_an_older_hash_is_made_anew_at_the_next_login(visitor: Visitor, peopled: Home) -> None:
     import sys
 

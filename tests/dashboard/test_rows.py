@@ -15,7 +15,7 @@ from llm_intercept.home import Home
 from tests.dashboard.conftest import Visitor, log_in
 from tests.dashboard.people import SECRET, control_of, furnish, ids, log_in_as, uuid
 
-QUERIES = ("", "?since=365d", f"?project=p-{SECRET}", f"?token=t-{SECRET}", f"?search={SECRET}", "?limit=100")
+QUERIES = ("", f"?since=365d&project=p-{SECRET}", f"?search={SECRET}&limit=100")
 _OPTIONAL = re.compile(r"\(\\\.\(\?P<format>[^)]*\)\)\?")
 _GROUP = re.compile(r"\(\?P<(\w+)>((?:[^()\[\]]|\[(?:\\.|[^\]])*\]|\((?:[^()]|\([^()]*\))*\))*)\)")
 
@@ -106,8 +106,8 @@ def everything(visitor: Visitor, home: Home) -> Iterator[str]:
         for path in paths(pattern, names):
             yield from (path + query for query in queries)
     yield from api_paths(names)
-    for path in list(api_paths([])):
-        yield from (path + query for query in QUERIES[1:])
+    for path in api_paths([]):
+        yield from (f"{path}?{name}" for name in (f"project=p-{SECRET}", f"search={SECRET}", "limit=100"))
 
 
 # What one typed oneself comes back in forms and error texts; that tells nothing.
@@ -121,14 +121,13 @@ def answer_without_echo(text: str, path: str) -> str:
 def test_nobody_sees_the_rows_of_others_anywhere(visitor: Visitor, peopled: Home, name: str) -> None:
     log_in_as(visitor, name)
     asked = list(everything(visitor, peopled))
-    assert len(asked) > 60
+    assert len(asked) > 60, len(asked)
     for path in asked:
-        for html in (True, False):
-            answer = visitor.get(path, html=html)
-            assert answer.status_code < 500, path
-            assert SECRET not in answer_without_echo(answer.text, path), path
-            for call in (5, 6, 7, 8):
-                assert uuid(call) not in answer.text or uuid(call) in path, path
+        answer = visitor.get(path, html="/-/api/" not in path)
+        assert answer.status_code < 500, path
+        assert SECRET not in answer_without_echo(answer.text, path), path
+        for call in (5, 6, 7, 8):
+            assert uuid(call) not in answer.text or uuid(call) in path, path
 
 
 @pytest.mark.parametrize("name", ["bob", "vic"])
