@@ -1,6 +1,7 @@
 """Takes the pictures of the dashboard in `docs/img`, from a seeded home and a real server.
 
 python -m bench.screenshots docs/img
+python -m bench.screenshots docs/img --only limits --only tokens-dark
 
 Needs Playwright and a Chromium. Look at what it made before committing it.
 """
@@ -16,17 +17,25 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from bench.seed import fill
 from llm_intercept.cli.dashboard import login_link, serve_arguments
 from llm_intercept.home import Home
+from llm_intercept.policy.allow import Policy
+from llm_intercept.policy.limits import NANOS, Limit
+from llm_intercept.policy.parameters import Range
+from llm_intercept.policy.windows import span
 from llm_intercept.settings import CaptureSettings, Settings
 from llm_intercept.store.bodies import Body, Capture, write_bodies
+from llm_intercept.store.control import Control
 from llm_intercept.store.migrate import connect
+from llm_intercept.store.reservations import Counters
 from llm_intercept.store.rows import AttemptRow, RequestRow
 from llm_intercept.store.usage import write_batch
+from llm_intercept.vault import Vault
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REQUEST_ID = "019a9f0c-7d1e-7c3a-9b5e-5b1f2c3d4e5f"
@@ -58,7 +67,35 @@ SHOTS = (
     Shot("data", "/usage"),
     Shot("table", "/usage/requests?_col=ts&_col=request_id&_col=project&_col=model&_col=status&_col=outcome"
          "&_col=cost_nanos&_col=duration_ms&_sort_desc=id&_size=12", height=900),
+    Shot("limits", "/-/llm/manage/limits"),
+    Shot("tokens-dark", "/-/llm/manage/tokens", "dark"),
+    Shot("project-phone", "/-/llm/manage/projects/checkout/edit", width=PHONE, height=1100),
 )  # fmt: skip
+# What each limit of the pictures has counted: of its amount, used and reserved.
+LIMITS = (
+    ({"scope": "global", "measure": "cost", "amount": 50 * NANOS, "per": "day"}, "", 0.62, 0.03),
+    (
+        {"scope": "project", "name": "checkout", "measure": "tokens", "amount": 20_000_000, "per": "month"},
+        "",
+        0.87,
+        0.04,
+    ),
+    (
+        {
+            "scope": "project",
+            "name": "research",
+            "measure": "cost",
+            "amount": 25 * NANOS,
+            "per": "week",
+            "soft": True,
+        },
+        "",
+        1.0,
+        0,
+    ),
+    ({"scope": "token", "measure": "requests", "amount": 60, "per": "minute"}, "checkout/ci", 0.35, 0.05),
+    ({"scope": "global", "measure": "concurrency", "amount": 40}, "", 0, 0.2),
+)
 
 
 CALLER: dict[str, Any] = {
@@ -161,6 +198,38 @@ def prepare(home: Home, now: int) -> None:
         write_batch(usage, [row])
     with closing(connect(home.bodies_db)) as stored:
         write_bodies(stored, Capture(CaptureSettings()), [(row.id, bodies())])
+    with closing(Control(home.control_db, Vault.load(home.secret_key, {}))) as control:
+        furnish(control)
+        with closing(Counters(home.limits_db)) as counters:
+            count(control, counters, now / 1e6)
+
+
+def furnish(control: Control) -> None:
+    """People, projects and tokens for the pages of administration."""
+    for name, role in (("ada", "admin"), ("grace", "member"), ("linus", "viewer")):
+        control.users.create(name, email=f"{name}@example.com", role=role)
+    allowed = Policy(models=("gpt-5*", "claude-*"), parameters={"max_tokens": Range(max=4096)})
+    control.projects.create("checkout", owner="ada", members=["grace"], hangup="drain", policy=allowed)
+    control.projects.create("research", owner="grace", members=["linus"])
+    create, month = control.tokens.create, timedelta(days=30)
+    create("checkout", "laptop", user="grace", lifetime=month)
+    create("checkout", "ci", lifetime=timedelta(hours=12), policy=Policy(models=("gpt-5-mini",)))
+    create("research", "notebook", user="linus", lifetime=month, max_requests=1000)
+    create("research", "bedrock", aws=True, policy=Policy(ips=("10.0.0.0/8",)))
+    control.tokens.suspend(create("research", "crawler", user="grace").token.id)
+    control.tokens.revoke(create("checkout", "old-laptop", user="ada").token.id)
+
+
+def count(control: Control, counters: Counters, now: float) -> None:
+    with counters.changing(5.0) as changes:
+        for values, member, used, held in LIMITS:
+            limit = Limit.model_validate(values)
+            key = f"{control.limits.set(limit).id}:{member}"
+            start, end = span(limit.per, limit.timezone, now)
+            counter = changes.counters([key])[key]
+            counter.add(start, end, int(limit.amount * used))
+            counter.hold(start, end, int(limit.amount * held))
+            changes.changed(key)
 
 
 @contextmanager
@@ -205,7 +274,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--only", action="append", metavar="NAME", help="this picture; may be repeated")
+    given = parser.parse_args()
+    folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as engine:
         home, fresh = Home(Path(temporary) / "home"), Home(Path(temporary) / "fresh")
@@ -215,10 +286,12 @@ def main() -> None:
         for chosen, shots in ((home, SHOTS), (fresh, (Shot("empty", "/", height=800),))):
             with server(chosen) as settings:
                 base = f"http://127.0.0.1:{settings.dashboard.port}"
-                take(browser, Shot("login", "/", height=480), base, None, folder)
+                wanted = [shot for shot in shots if shot.name in (given.only or [shot.name])]
+                if not given.only:
+                    take(browser, Shot("login", "/", height=480), base, None, folder)
                 context = browser.new_context()
                 context.new_page().goto(login_link(chosen, settings))
-                for shot in shots:
+                for shot in wanted:
                     take(browser, shot, base, context.storage_state(), folder)
         browser.close()
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from datasette import Response
@@ -85,6 +85,9 @@ def _fullest(counters: Mapping[str, Counter], now: float) -> tuple[dict[str, Cou
 
 
 def gauge(line: UsageLine) -> Gauge:
+    """What calls under way hold is what is used, where calls at the same time are counted."""
+    if line.measure == "concurrency":
+        line = replace(line, used=line.used + line.reserved, reserved=0)
     whole_ = max(line.amount, 1)
     used = min(line.used / whole_, 1.0)
     held = min(line.reserved / whole_, 1.0 - used)

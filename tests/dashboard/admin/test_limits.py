@@ -3,6 +3,7 @@
 import re
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -139,3 +140,6 @@ def test_a_gauge_is_full_at_its_amount(admin: Admin) -> None:
     line = UsageLine("lim", "who", "text", "requests", "day", 10, 12, 3, 0, None)
     gauge = limits.gauge(line)
     assert (gauge.used, gauge.held, gauge.tone) == (1.0, 0.0, "full")
+    at_once = replace(line, measure="concurrency", amount=10, used=0, reserved=4)
+    gauge = limits.gauge(at_once)
+    assert (gauge.used, gauge.held, gauge.words["used"]) == (0.4, 0.0, "4")
