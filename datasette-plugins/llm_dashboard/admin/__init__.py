@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datasette import Response
 
 from llm_dashboard.admin import (
+    aliases,
     audit,
     configuration,
     failures,
@@ -75,6 +76,9 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     (f"/routes/{_NAME}/move", routing.move, False),
     (f"/routes/{_NAME}/delete", routing.delete, False),
     (f"/routes/{_NAME}/(?P<action>enable|disable)", routing.switch, False),
+    ("/aliases", aliases.page, False),
+    ("/aliases/edit", aliases.edit, False),
+    ("/aliases/delete", aliases.delete, False),
     ("/failures", failures.page, False),
     ("/failures/choose", failures.choose, False),
     (rf"/failures/(?P<scope>[^/]+)/{_NAME}/edit", failures.edit, False),

@@ -27,6 +27,7 @@ PLACES = (
     Place("limits", "Limits", "How many calls, tokens and dollars, for whom, in which time", True),
     Place("keys", "Keys", "The providers' keys, their pools and how they are doing"),
     Place("routes", "Routes", "Which target answers which call, and what is tried next"),
+    Place("aliases", "Aliases", "Names of models that lead to others"),
     Place("listeners", "Listeners", "More ports, with defaults of their own", path="/-/llm/listeners"),
     Place("failures", "Failures", "Errors, delays and broken streams on purpose"),
     Place("audit", "Audit", "Who changed what, from where, and what it was before"),
