@@ -22,6 +22,7 @@ try:
     from addons.route import Route
     from addons.simulated import Simulated
     from addons.sockets import Sockets
+    from addons.stops import Stops
     from addons.translate import Translate
     from addons.tunnel import TunnelGate
     from addons.watch import Watch
@@ -51,5 +52,6 @@ addons = [
     Allowance(exchanges),
     Farewell(exchanges),
     Simulated(exchanges),
+    Stops(exchanges),
     Origins(exchanges),
 ]

@@ -9,23 +9,22 @@ from mitmproxy.flow import Error
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    ErrorCode,
     HttpErrorHook,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
     ResponseProtocolError,
-    SendHttp,
 )
 
 from addons import lasting
-from addons.pacing import Paced
+from addons.stopping import Stopped
+from llm_intercept.wire.metered import STOPPED
 
 READ = "the answer was read to its end"
 TOO_MUCH = "there was too much more of it"
 
 
-class Drained(Paced):
+class Drained(Stopped):
     hung_up = ""  # how the client went away; what is still to come is for nobody
     expiry: commands.RequestWakeup | None = None  # when `_expire` is due
     _is_sent = False
@@ -108,6 +107,8 @@ class Drained(Paced):
             stream(event.data if isinstance(event, ResponseData) else b"")
         if isinstance(event, ResponseData) and self._is_too_much(event):
             yield from self.stop_reading(TOO_MUCH)
+        elif self.is_stopped() or self.is_cut():
+            yield from self.stop_reading(STOPPED)
         elif isinstance(event, ResponseEndOfMessage):
             yield from self._end(READ)
 
@@ -119,9 +120,6 @@ class Drained(Paced):
         """It takes too long, or is too long: the provider is hung up on after all."""
         yield from self.cancel(why)
         yield from self._end(f"its answer was not read to the end: {why}")
-
-    def cancel(self, why: str) -> layer.CommandGenerator[None]:
-        yield SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self.context.server)
 
     def _end(self, how: str) -> layer.CommandGenerator[None]:
         if self.server_state == self.state_errored:

@@ -6,19 +6,24 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
+from llm_intercept import counting
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.admission import NOTHING, Actual, Admission, Reservation
+from llm_intercept.engine.extending import Plan
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange, Principal
+from llm_intercept.metering import Meter
 from llm_intercept.policy import limit_texts
 from llm_intercept.policy.limit_texts import Standing
 from llm_intercept.policy.limits import Applied, Limit, LimitBook, Parties, StoredLimit
 from llm_intercept.policy.pricing import Pricing
-from llm_intercept.policy.worst_case import FREE, Worst, assess, at_ceiling, is_metered
-from llm_intercept.providers.base import GENERATION
+from llm_intercept.policy.worst_case import FREE, Terms, Worst, assess, at_ceiling, is_metered
+from llm_intercept.providers.base import GENERATION, Provider
 from llm_intercept.store.control import Control
 from llm_intercept.store.rows import RequestRow
 from llm_intercept.wire.estimate import BYTES_PER_TOKEN
+from llm_intercept.wire.reading import Reading
+from llm_intercept.wire.usage import Usage
 
 _NOBODY = Principal(project="", token="")
 _NOT_SENT = frozenset(("refused", "connect_failed"))
@@ -29,10 +34,28 @@ _SENT = '"sent":'
 class Held:
     """A call's reservation, for as long as the call is remembered: one that nobody ends, ends with it."""
 
-    def __init__(self, admission: Admission, reservation: Reservation, worst: Worst | None) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        reservation: Reservation,
+        worst: Worst | None,
+        metered: "Callable[[Exchange, Reading], Meter]",
+    ) -> None:
         self._admission = admission
+        self._metered = metered
         self.reservation = reservation
         self.worst = worst
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether what is answered is a stream, which ends when its reservation does."""
+        hard = (each.limit for each in self.reservation.applied if not each.limit.soft)
+        stream = self.worst is not None and self.worst.stream
+        return stream and any(limit.measure in _METERED for limit in hard)
+
+    def meter(self, exchange: Exchange, reading: Reading) -> Meter:
+        """What watches that stream."""
+        return self._metered(exchange, reading)
 
     def __del__(self) -> None:
         if self.reservation.row:
@@ -113,9 +136,7 @@ class Admit:
         return {row.request_id: actual(row, None, self._ceiling) for row in rows}
 
     def _applied(self, exchange: Exchange) -> list[Applied]:
-        if self._control.limiting is not self._known:
-            self._known = self._control.limiting
-            self._admission.book = LimitBook(self._known)
+        self._renew()
         if not is_metered(exchange.operation, exchange.method, websocket=exchange.websocket):
             return []
         applied = self._admission.book.applicable(parties(exchange))
@@ -136,7 +157,7 @@ class Admit:
         if isinstance(found, Standing):
             return self._refusal(exchange, found)
         if held is None:
-            exchange.held = Held(self._admission, found, worst)
+            exchange.held = Held(self._admission, found, worst, self._meter)
         else:
             held.reservation, held.worst = found, worst
         return None
@@ -164,18 +185,51 @@ class Admit:
         worst, terms = assess(dialect, exchange.operation, body, most)
         if exchange.upload:
             worst = Worst(_uploaded(exchange), worst.output)
+        elif exchange.stream and exchange.operation in GENERATION:
+            worst = replace(worst, stream=True)
         costly = [each for each in applied if each.limit.measure == "cost"]
         if not costly:
             return worst
         when = datetime.fromtimestamp(self._now(), UTC)
         host = exchange.target.host if exchange.target else ""
-        nanos = self._pricing.at_most(provider, model, worst, terms, when, host)
-        if nanos is None and self._ceiling is not None:
-            nanos = at_ceiling(worst.tokens, self._ceiling)
+        nanos = self._at_most(provider, model, worst, terms, when, host)
         hard = next((each for each in costly if not each.limit.soft), None)
         if nanos is None and hard is not None:
             return _unpriced(exchange, model, hard)
-        return Worst(worst.input, worst.output, nanos)
+        if not worst.stream:
+            return replace(worst, nanos=nanos)
+        read = self._at_most(provider, model, replace(worst, output=0), terms, when, host)
+        return replace(worst, nanos=nanos, input_nanos=read or 0)
+
+    def _at_most(
+        self, provider: Provider, model: str, worst: Worst, terms: Terms, when: datetime, host: str
+    ) -> int | None:
+        nanos = self._pricing.at_most(provider, model, worst, terms, when, host)
+        if nanos is None and self._ceiling is not None:
+            nanos = at_ceiling(worst.tokens, self._ceiling)
+        return nanos
+
+    def _meter(self, exchange: Exchange, reading: Reading) -> Meter:
+        counting.prepare()
+        model = exchange.upstream_model or exchange.model
+        host = exchange.target.host if exchange.target else ""
+
+        def price(usage: Usage) -> int | None:
+            when = datetime.fromtimestamp(self._now(), UTC)
+            read = replace(usage, output=0, reasoning=None, audio_output=None)
+            return self._pricing.price(exchange.provider, model, read, when, host).cost_nanos
+
+        return Meter(exchange, reading, self._extend, price, counting.count_tokens)
+
+    def _extend(self, reservation: Reservation, plan: Plan) -> Mapping[str, int]:
+        self._control.refresh()
+        self._renew()
+        return self._admission.extend(reservation, plan)
+
+    def _renew(self) -> None:
+        if self._control.limiting is not self._known:
+            self._known = self._control.limiting
+            self._admission.book = LimitBook(self._known)
 
 
 def parties(exchange: Exchange) -> Parties:

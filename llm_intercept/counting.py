@@ -1,8 +1,8 @@
 """Token counts of text, for estimates only: the tokenizer is loaded when it is first needed (45 MB)."""
 
 import asyncio
+import threading
 from functools import cache
-from threading import Lock
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from llm_intercept.wire import estimate
 CHARACTERS_PER_TOKEN = 3.6
 
 
-_loading = Lock()  # threads that come at the same time would each load their own
+_loading = threading.Lock()  # threads that come at the same time would each load their own
 
 
 @cache
@@ -23,6 +23,16 @@ def _tokenizer() -> Any:
     except ImportError:
         return None
     return Tokenizer.from_pretrained("o200k_base")
+
+
+@cache
+def prepare() -> None:
+    """Loads it in a thread: it takes a third of a second."""
+    threading.Thread(target=_count_first, name="tokenizer", daemon=True).start()
+
+
+def _count_first() -> None:
+    count_tokens("a")
 
 
 def count_tokens(text: str) -> int:

@@ -148,6 +148,7 @@ class Exchange:
     responses: int = 0  # inside a WebSocket
     waiting_since: float = 0.0  # perf_counter when the request had been sent whole; 0.0 before
     timed_out: bool = False
+    stopped: str = ""  # the limit at which its answer was ended
     finished: bool = False
 
     @property

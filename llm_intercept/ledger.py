@@ -42,7 +42,7 @@ class Ledger:
         row.status = exchange.status
         row.outcome = outcome(exchange, reading)
         row.model = reading.model or row.model
-        row.finish_reason = reading.finish_reason
+        row.finish_reason = reading.finish_reason or ("length" if exchange.stopped else "")
         row.response_id = reading.response_id
         row.error_type, row.error_message = _error(exchange, reading)
         row.error_message = self.clean(exchange, row.error_message)
@@ -70,7 +70,7 @@ class Ledger:
     def _meter(self, row: RequestRow, exchange: Exchange, reading: Reading) -> None:
         usage = reading.usage
         if self._estimable(row, exchange, reading):
-            usage = self._estimate(exchange, reading)
+            usage = estimated(exchange, reading, self._count_tokens)
         if usage.known:
             row.usage_source = "provider" if usage is reading.usage else "estimated"
         _copy_usage(row, usage)
@@ -88,21 +88,21 @@ class Ledger:
         if row.operation not in GENERATING or not answered:
             return False
         if reading.usage.known:  # with the reason of the end comes the final count; before, a placeholder
-            return bool(exchange.ended_by and reading.text_parts and not reading.finish_reason)
+            cut = exchange.ended_by or exchange.stopped
+            return bool(cut and reading.text_parts and not reading.finish_reason)
         return bool(reading.text_parts or row.outcome == "client_gone")
 
-    def _estimate(self, exchange: Exchange, reading: Reading) -> Usage:
-        """What the provider reported so far, unless more was streamed than it had counted."""
-        seen, streamed = reading.usage, self._count_tokens(reading.text_parts)
-        if seen.known and streamed <= TOKENIZERS_DIFFER * (seen.output or 0):
-            return seen
-        return replace(
-            seen, input=self._prompt(exchange) if seen.input is None else seen.input, output=streamed
-        )
 
-    def _prompt(self, exchange: Exchange) -> int:
+def estimated(exchange: Exchange, reading: Reading, count_tokens: Callable[[str], int]) -> Usage:
+    """What the provider reported so far, unless more was streamed than it had counted."""
+    seen, streamed = reading.usage, count_tokens(reading.text_parts)
+    if seen.known and streamed <= TOKENIZERS_DIFFER * (seen.output or 0):
+        return seen
+    prompt = seen.input
+    if prompt is None:
         body = _plain(exchange.request_body, exchange.request_headers.get("content-encoding", ""))
-        return self._count_tokens(dialects.get(exchange.dialect).prompt_text(body))
+        prompt = count_tokens(dialects.get(exchange.dialect).prompt_text(body))
+    return replace(seen, input=prompt, output=streamed)
 
 
 def identity(exchange: Exchange) -> RequestRow:

@@ -48,7 +48,7 @@ class Linting:
 
 
 def found(exchange: Exchange) -> list[ViolationRow]:
-    """Of an exchange that is over. A stream that somebody cut is not blamed for having no end."""
+    """Of an exchange that is over. A stream that somebody cut or stopped is not blamed for having no end."""
     watched = [exchange.tap.lint if exchange.tap else None]
     if isinstance(exchange.translation, Translation):
         watched.append(exchange.translation.lint)
@@ -56,7 +56,7 @@ def found(exchange: Exchange) -> list[ViolationRow]:
     for one in watched:
         if one is None:
             continue
-        if not exchange.ended_by:
+        if not exchange.ended_by and not (exchange.stopped and one.side == "provider"):
             one.close()
         rows += [
             ViolationRow(exchange.id, one.side, one.dialect, v.event, v.sentence) for v in one.violations

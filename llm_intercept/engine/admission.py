@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_intercept.engine.extending import Plan, grow
 from llm_intercept.engine.thresholds import Thresholds
 from llm_intercept.errors import StoreError
 from llm_intercept.policy.limit_texts import Standing
@@ -140,6 +141,17 @@ class Admission:
         except _NoRoomError as full:
             self._thresholds.refused(full.standing, now)
             return full.standing
+
+    def extend(self, reservation: Reservation, plan: Plan) -> Mapping[str, int]:
+        """More of what it holds, by counter: what `plan` says. May raise Busy."""
+
+        def more(changes: Changes) -> Mapping[str, int]:
+            grown = grow(changes, reservation.row, plan, self.book, self._now())
+            for key in grown:
+                self._watch(key, changes.counters([key])[key])
+            return grown
+
+        return self._transact(more, PATIENCE_S) if reservation.row else {}
 
     def free(self, reservation: Reservation) -> None:
         """The call has ended: another one may begin. What it took may be settled later."""
@@ -345,6 +357,7 @@ class Admission:
 
 
 def _need(limit: Limit, worst: Worst | None) -> int:
+    worst = worst.first(limit.reserve) if worst is not None else None
     if limit.measure == "tokens":
         return worst.tokens if worst else 0
     if limit.measure == "cost":

@@ -47,6 +47,7 @@ class Limit(BaseModel):
     timezone: str = "UTC"
     soft: bool = False  # only tells, never refuses
     thresholds: tuple[int, ...] = (80, 100)  # percent of the amount that are told of
+    reserve: int | None = Field(None, ge=1, le=MOST)  # of streams: so many tokens of output at a time
 
     @field_validator("timezone")
     @classmethod
@@ -70,6 +71,8 @@ class Limit(BaseModel):
             raise ValueError("a global limit is about everything and has no name")
         if self.measure == "concurrency" and self.per != "total":
             raise ValueError("concurrency counts calls at the same time, not in a period")
+        if self.reserve is not None and self.measure not in ("tokens", "cost"):
+            raise ValueError("only limits on tokens and cost reserve anything")
         return self
 
     @property

@@ -96,6 +96,15 @@ class Counter:
         self._cell(start, end)[RESERVED] += amount
         self.reserved += amount
 
+    def has(self, start: int) -> bool:
+        """Whether what was held at `start` still counts."""
+        return any(cell[START] == start for cell in self.cells)
+
+    def grow(self, start: int, amount: int) -> None:
+        """Reserves more beside what was; nothing is left to do once the cell has ended."""
+        if self.has(start):
+            self.hold(start, FOREVER, amount)
+
     def add(self, start: int, end: int, amount: int) -> None:
         """Counts what was not reserved."""
         self._cell(start, end)[USED] += amount

@@ -5,7 +5,8 @@ The input is estimated generously (three bytes of UTF-8 for one token; images an
 what tokenizers make of prose, code and Chinese stays below it. Text that looks like noise can exceed it.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 
 from llm_intercept.providers.base import GENERATION
@@ -33,15 +34,31 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """Tokens at most. `nanos` None: no price is known."""
+    """Tokens at most. `nanos` None: no price is known; `input_nanos` is the input's part of it.
+
+    `asked`: the client has said how long the answer may be, and its provider keeps to that. `stream`: what is
+    answered comes in pieces, so that it can be stopped.
+    """
 
     input: int
     output: int
     nanos: int | None = None
+    input_nanos: int = field(default=0, compare=False)
+    asked: bool = field(default=False, compare=False)
+    stream: bool = field(default=False, compare=False)
 
     @property
     def tokens(self) -> int:
         return self.input + self.output
+
+    def first(self, output: int | None) -> "Worst":
+        """With no more than so much of the output, if the rest can be reserved while it comes."""
+        if output is None or not self.stream or output >= self.output:
+            return self
+        nanos = self.nanos
+        if nanos is not None:
+            nanos = self.input_nanos + math.ceil((nanos - self.input_nanos) * output / self.output)
+        return replace(self, output=output, nanos=nanos)
 
 
 def is_metered(operation: str, method: str, *, websocket: bool) -> bool:
@@ -57,7 +74,8 @@ def assess(dialect: str, operation: str, body: bytes, max_output: int | None) ->
         longest = 0 if longest is None else longest
     elif longest is None:
         longest = max_output or UNKNOWN_OUTPUT
-    worst = Worst(estimate.tokens(dialect, body, _count), longest * max(1, asked.choices))
+    output = longest * max(1, asked.choices)
+    worst = Worst(estimate.tokens(dialect, body, _count), output, asked=asked.max_output is not None)
     return worst, _terms(body, asked.service_tier)
 
 

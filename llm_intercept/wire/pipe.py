@@ -12,6 +12,7 @@ from llm_intercept.wire.farewell import closing, farewell
 from llm_intercept.wire.holdback import HoldBack
 from llm_intercept.wire.tap import Tap
 from llm_intercept.wire.translation import Relay
+from llm_intercept.wire.usage import Usage
 
 
 class Pipe:
@@ -57,6 +58,20 @@ class Pipe:
             self.size += len(piece)
             self._last = piece
         return out
+
+    def finish(self, usage: Usage) -> list[bytes] | None:
+        """What ends the client's stream after a whole frame, as if its length were used up; None: nothing."""
+        if self._framed_as is None or self._tap is None or self._tap.ending is None:
+            return None
+        try:
+            rest = self._tap.ending.written(usage)
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return None
+        if rest is None:
+            return None
+        self.size += len(rest)
+        return [rest]
 
     def abort(self, message: str) -> list[bytes] | None:
         """What ends the client's stream in place of the upstream that went away; None: nothing can."""
@@ -141,6 +156,17 @@ class TranslatingPipe:
             self.fault = f"{type(error).__name__}: {error}"
             return self.abort("the answer could not be translated")
         return self._counted(out)
+
+    def finish(self, usage: Usage) -> list[bytes] | None:
+        """The end of the client's stream, as if its length were used up."""
+        if self._ended or not isinstance(self._relay, Relay):
+            return None
+        self._ended = True
+        try:
+            return self._counted(self._relay.finish(usage))
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return None
 
     def abort(self, message: str) -> list[bytes]:
         if self._ended:

@@ -10,6 +10,7 @@ import orjson
 
 from llm_intercept.wire import dialects
 from llm_intercept.wire.encoding import Decoder
+from llm_intercept.wire.endings import Finish
 from llm_intercept.wire.fields import count, parse, total
 from llm_intercept.wire.framing import Frame, Framing
 from llm_intercept.wire.framing.choose import Opaque, choose
@@ -55,6 +56,8 @@ class Tap:
         self.operation = operation
         self.reading = Reading()
         self.lint: Lint | None = None  # sees every frame of a stream
+        self.ending: Finish | None = None  # the same, where the stream may have to end early
+        self.together = _TOGETHER  # chunks that are read at a time after the first token
         self._content_type = content_type
         self._headers = headers or {}
         self._decoder = Decoder(content_encoding)
@@ -76,7 +79,7 @@ class Tap:
         """Takes a chunk as it came off the wire, still content-encoded."""
         if self.reading.first_token:
             self._waiting.append(chunk)
-            if len(self._waiting) < _TOGETHER and len(chunk) < _TOGETHER_BYTES // _TOGETHER:
+            if len(self._waiting) < self.together and len(chunk) < _TOGETHER_BYTES // _TOGETHER:
                 return
             chunk = b"".join(self._waiting)
             self._waiting.clear()
@@ -147,6 +150,8 @@ class Tap:
                 self.reading.complete = True
             else:
                 self.dialect.read_event(self.reading, event, payload)
+                if self.ending is not None:
+                    self.ending.see(event, payload)
         except dialects.MALFORMED:
             return
 

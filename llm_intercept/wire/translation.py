@@ -21,9 +21,10 @@ from llm_intercept.wire.framing import Framing
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
-from llm_intercept.wire.ir import Event, Failed, Failure, Json, Request
+from llm_intercept.wire.ir import Event, Failed, Failure, Finished, Json, Request
 from llm_intercept.wire.lint import Lint
 from llm_intercept.wire.unshown import Unshown
+from llm_intercept.wire.usage import Usage
 
 WHOLE = "application/json"
 
@@ -221,6 +222,13 @@ class Relay:
         if self._broken:
             return []
         return _some(self._sink.feed(self._source.close()) + self._sink.close())
+
+    def finish(self, usage: Usage) -> list[bytes]:
+        """Ends the client's stream where it is: its length was used up. Encoders close what is open."""
+        if self._broken:
+            return []
+        self._broken = True
+        return _some(self._sink.feed([Finished("length", usage)]) + self._sink.close())
 
     def abort(self, message: str) -> list[bytes]:
         """Ends the client's stream with an error of its dialect; nothing comes after it."""
