@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from llm_intercept.errors import NotFound
+from llm_intercept.store.report_scope import extent, within
 from llm_intercept.store.report_terms import ERRORS, Dimension, Filters, Row, Scope
 from llm_intercept.store.report_time import Window
 
@@ -11,9 +12,13 @@ from llm_intercept.store.report_time import Window
 def rows(
     conn: sqlite3.Connection, span: Window, filters: Filters, order: str, limit: int, extra: str = ""
 ) -> list[Row]:
+    found = extent(conn, span, filters.scope)
+    if found is None:
+        return []
     condition, parameters = filters.clauses()
-    statement = f"SELECT * FROM requests WHERE id >= ? AND id < ?{condition}{extra} ORDER BY {order} LIMIT ?"  # noqa: S608
-    return _dicts(conn, statement, [span.since, span.until, *parameters, limit])
+    where, bounds = within(found, filters.scope)
+    statement = f"SELECT * FROM requests WHERE {where}{condition}{extra} ORDER BY {order} LIMIT ?"  # noqa: S608
+    return _dicts(conn, statement, [*bounds, *parameters, limit])
 
 
 def errors(conn: sqlite3.Connection, span: Window, filters: Filters, limit: int = 50) -> list[Row]:
@@ -90,9 +95,9 @@ def known(conn: sqlite3.Connection, dimension: Dimension, scope: Scope) -> list[
 
 
 def is_empty(conn: sqlite3.Connection, scope: Scope) -> bool:
-    condition, parameters = scope.clause()
-    statement = f"SELECT 1 FROM requests WHERE id > 0{condition} LIMIT 1"  # noqa: S608
-    return conn.execute(statement, parameters).fetchone() is None
+    if not scope.everything:
+        return extent(conn, Window(0, 1 << 62), scope) is None
+    return conn.execute("SELECT 1 FROM requests LIMIT 1").fetchone() is None
 
 
 def _dicts(conn: sqlite3.Connection, statement: str, parameters: Sequence[object]) -> list[Row]:

@@ -21,6 +21,7 @@ from llm_intercept.store.report_rows import (
     rows,
     slowest,
 )
+from llm_intercept.store.report_scope import extent
 from llm_intercept.store.report_terms import (
     DIMENSIONS,
     EVERYTHING,
@@ -308,7 +309,10 @@ def total(lines: Iterable[Line]) -> Summary:
 
 def bounded(conn: sqlite3.Connection, span: Window, filters: Filters) -> Window:
     """The window without the time before the first call, so that a chart of everything begins with it."""
+    found = extent(conn, Window(0, 1 << 62), filters.scope)
+    if found is None:
+        return Window(span.until, span.until)
     condition, parameters = filters.scope.clause()
-    statement = f"SELECT min(id) FROM requests WHERE id > 0{condition}"  # noqa: S608
-    first: int | None = conn.execute(statement, parameters).fetchone()[0]
+    statement = f"SELECT min(id) FROM requests WHERE id >= ?{condition}"  # noqa: S608
+    first: int | None = conn.execute(statement, [found.span.since, *parameters]).fetchone()[0]
     return Window(min(max(span.since, first or span.since), span.until), span.until)

@@ -16,7 +16,7 @@ from bench.seed import fill
 from llm_intercept.errors import NotFound
 from llm_intercept.home import Home
 from llm_intercept.store import export as export_module
-from llm_intercept.store import report_rows, report_tries, reports
+from llm_intercept.store import report_rows, report_scope, report_tries, reports
 from llm_intercept.store.export import FORMATS, Format, columns, export, usd
 from llm_intercept.store.migrate import connect as connect_for_writing
 from llm_intercept.store.report_time import DAY, HOUR, Window, floor, preset, window
@@ -307,6 +307,27 @@ def test_no_report_can_be_asked_without_a_scope(function: Callable[..., object])
     assert len(scoped) == 1
     assert scoped[0].default is inspect.Parameter.empty
     assert scoped[0].annotation in (Filters, Scope)
+
+
+@pytest.mark.parametrize("few", [0, 1 << 40], ids=["read on", "by index"])
+def test_a_few_calls_among_many_are_found_either_way(
+    conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(report_scope, "FEW", few)
+    scopes = (
+        Scope(projects=frozenset(("docs",))),
+        Scope(tokens=frozenset((("search", "search-ci"), ("docs", "search-ci")))),
+        Scope(projects=frozenset(("docs",)), tokens=frozenset((("search", "search-ci"),))),
+        Scope(),
+    )
+    for scope, span in itertools.product(scopes, WINDOWS.values()):
+        for chosen in (Filters(scope), Filters(scope, outcome="error"), Filters(scope, model="gpt-5")):
+            expected = [row["id"] for row in reversed(raw(conn, span, chosen))]
+            found = [row["id"] for row in reports.rows(conn, span, chosen, "id DESC", 5000)]
+            assert found == expected
+            assert [row["id"] for row in reports.rows(conn, span, chosen, "id DESC", 3)] == expected[:3]
+        every = raw(conn, WINDOWS["everything"], Filters(scope))
+        assert reports.is_empty(conn, scope) is (not every)
 
 
 def test_filters_have_no_scope_by_themselves() -> None:
