@@ -38,6 +38,7 @@ class Call:
     hide_usage: bool = False
     asks_usage: bool = False
     ended_by: str = ""
+    stopped: str = ""
     tap: Tap | None = None
     id: int = 17
 
@@ -75,11 +76,17 @@ def test_what_we_write(own: float, stream: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended_by", "expected"),
-    [("", ["the stream ended without [DONE]", "usage was asked for, but none came"]), ("client", [])],
+    ("ended_by", "stopped", "expected"),
+    [
+        ("", "", ["the stream ended without [DONE]", "usage was asked for, but none came"]),
+        ("client", "", []),
+        ("", "project demo may use 400 tokens", []),
+    ],
 )
-def test_nobody_is_blamed_for_a_stream_that_was_cut(ended_by: str, expected: list[str]) -> None:
-    exchange = call(hide_usage=True, ended_by=ended_by)
+def test_nobody_is_blamed_for_a_stream_that_was_cut(
+    ended_by: str, stopped: str, expected: list[str]
+) -> None:
+    exchange = call(hide_usage=True, ended_by=ended_by, stopped=stopped)
     Linting(ALL).attach(exchange, exchange.tap)
     exchange.tap.feed(BEGIN, 1.0)
     exchange.tap.close()

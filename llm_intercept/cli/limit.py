@@ -94,6 +94,7 @@ def _options[F: Callable[..., Any]](function: F) -> F:
 @click.option("--per", type=click.Choice(PERIODS), help="In which time; `total`: ever.")
 @click.option("--timezone", default="UTC", show_default=True, help="Where days, weeks and months begin.")
 @click.option("--soft/--hard", default=False, help="Soft: tells of it and refuses nothing.  [default: hard]")
+@click.option("--reserve", type=int, help="Reserve so many tokens of a stream's output at a time.")
 @click.option("--threshold", type=int, multiple=True, help="Percentages to tell of.  [default: 80, 100]")
 @json_option
 @pass_session
@@ -118,6 +119,7 @@ def set_(session: Session, /, as_json: bool, threshold: tuple[int, ...], **given
         "per": given["per"] or "total",
         "timezone": given["timezone"],
         "soft": given["soft"],
+        "reserve": given["reserve"],
     }
     if threshold:
         values["thresholds"] = threshold

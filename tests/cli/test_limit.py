@@ -38,6 +38,13 @@ def test_set_list_show(cli, cli_json: Json) -> None:
     assert "project demo" in cli("limit", "show", made["id"]).stdout
 
 
+def test_streams_may_reserve_less(cli, cli_json: Json) -> None:
+    words = ("limit", "set", "--global", "--per", "day", "--reserve", "2000")
+    assert cli_json(*words, "--tokens", "2M")["reserve"] == 2000
+    refused = cli(*words, "--requests", "9", code=1)
+    assert "only limits on tokens and cost reserve anything" in refused.stderr
+
+
 def test_setting_it_again_changes_it(cli_json: Json) -> None:
     first = cli_json("limit", "set", "--each", "token", "--requests", "60", "--per", "minute")
     words = ("--requests", "1.5k", "--per", "minute", "--soft", "--threshold", "50")

@@ -29,6 +29,7 @@ class LimitView(View):
     timezone: str
     soft: bool = Field(description="tells of it and refuses nothing")
     thresholds: list[int] = Field(description="percentages that are told of")
+    reserve: int | None = Field(None, description="of streams: tokens of output that are reserved at a time")
     enabled: bool
     created_at: str
     changed_at: str
@@ -69,6 +70,7 @@ class LimitChange(Model):
     timezone: str | None = Field(None, max_length=100)
     soft: bool | None = None
     thresholds: list[int] | None = Field(None, max_length=20)
+    reserve: int | None = Field(None, ge=1, le=9_000_000_000_000_000)
     enabled: bool | None = None
 
 
