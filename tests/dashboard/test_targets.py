@@ -53,7 +53,7 @@ def know(home: Home, *rows: KeyRow | BreakerRow) -> None:
 
 def words(text: str) -> str:
     """What a person reads of the page's main part."""
-    main = text.split("<main>")[1].split("</main>")[0]
+    main = text.split("<main")[1].partition(">")[2].split("</main>")[0]
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main))
 
 
