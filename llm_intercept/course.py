@@ -79,6 +79,7 @@ class Course:
     found: "Resolution | None" = None  # what the model's name alone leads to
     conversation: str = ""
     route: "Route | None" = None
+    alone: bool = False  # there is no other target: its breaker does not stop it
     current: Try = field(init=False)
     alternatives: bool = field(init=False)
     tries: Generator[Try, Failure, None] | None = None
@@ -129,7 +130,7 @@ _OF_A_TRY = (
     *("extra_headers", "translation", "counted_here", "resent", "changed_body", "hide_usage"),
     *("response_headers", "response_type", "response_encoding", "reading", "status", "ended_by"),
     *("error_message", "tap", "pipe", "refusal", "response_body", "response_bytes", "waiting_since"),
-    "timed_out",
+    *("timed_out", "stopped"),
 )
 _FRESH = tuple(f for f in fields(Exchange) if f.name in _OF_A_TRY)
 

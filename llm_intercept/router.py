@@ -81,6 +81,7 @@ class Router:
         retries = settings.retries
         self._usual_rules = Rules(retries.tries, retries.again, retries.backoff, retries.budget)
         self._own_rules = replace(self._usual_rules, own=True)
+        self._tries_alone = settings.breaker.alone == "try"
         self._singles: dict[tuple[str, str, str | None], tuple[Candidate]] = {}
         self._price = price
         self._chance = chance
@@ -112,6 +113,7 @@ class Router:
             found=found,
             conversation=asked.conversation,
             route=route,
+            alone=self._tries_alone and len(candidates) == 1,
         )
         exchange.route = route.name if route else ""
         return None
@@ -232,7 +234,8 @@ class Router:
         usable = [c for c in every if c.credential is None or self._health.state(_key(c)).usable]
         if usable and any(not c.longer for c in usable):
             return usable
-        return [c for c in every if c.credential is None or not self._health.state(_key(c)).broken]
+        standing = [c for c in every if c.credential is None or not self._health.state(_key(c)).broken]
+        return every if not standing and len(every) == 1 and self._tries_alone else standing
 
     def _targets(self, asked: _Asked) -> Iterator[tuple[RouteTarget, str, bool]]:
         """(target, reason, whether only for longer conversations)."""

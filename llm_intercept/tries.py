@@ -138,7 +138,7 @@ class Tries:
         if candidate.credential is None:
             return None
         target = TargetKey(candidate.provider, candidate.credential, candidate.model)
-        if not self._health.admit(target):
+        if not self._health.admit(target) and not course.alone:
             why = self._health.state(target)
             return Refusal("unavailable", "no_target_available", f"{candidate.provider}: {why.reason}", 1.0)
         self._health.started(target)

@@ -1,10 +1,10 @@
 """How providers write down a time to wait: durations, plain numbers, moments, and `Retry-After`.
 
-    6m0s  1.5s  120ms        a duration (OpenAI, Groq; `33s` in Google's RetryInfo)
-    31  0.5                  seconds
-    1754667660  ...000       a moment as Unix time, in seconds or milliseconds (OpenRouter)
-    2026-01-27T22:29:13Z     a moment (Anthropic)
-    Tue, 27 Jan 2026 ...     a moment (Retry-After)
+6m0s  1.5s  120ms        a duration (OpenAI, Groq; `33s` in Google's RetryInfo)
+31  0.5                  seconds
+1754667660  ...000       a moment as Unix time, in seconds or milliseconds (OpenRouter)
+2026-01-27T22:29:13Z     a moment (Anthropic)
+Tue, 27 Jan 2026 ...     a moment (Retry-After)
 """
 
 import re
