@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from llm_intercept.cli.dashboard import dashboard, login_link, serve_arguments
+from llm_intercept.cli.dashboard import dashboard, login_link, new_setup_link, serve_arguments, ways_in
+from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
 from llm_intercept.settings import Settings
+from llm_intercept.store.control import Control
+from llm_intercept.vault import Vault
 
 
 def test_the_arguments_keep_everybody_out(empty: Home) -> None:
@@ -29,6 +32,7 @@ def test_the_arguments_keep_everybody_out(empty: Home) -> None:
     assert Path(argv[argv.index("--config") + 1]).is_file()
     assert env["DATASETTE_LOAD_PLUGINS"] == ""
     assert env["DATASETTE_SECRET"] not in " ".join(argv)
+    assert env["FORWARDED_ALLOW_IPS"] == "", "nobody on this machine says who somebody else is"
 
 
 def test_the_secret_survives_a_restart_and_differs_between_homes(empty: Home, tmp_path: Path) -> None:
@@ -61,6 +65,19 @@ def test_the_command_prints_a_link_and_makes_the_home(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output
     assert found.output.startswith("http://127.0.0.1:8123/-/llm/login?code=")
     assert (home / "usage.db").is_file()
+
+
+def test_links_are_printed_as_long_as_nobody_exists(empty: Home) -> None:
+    settings = Settings.model_validate({"dashboard": {"url": "https://llm.example.com/"}})
+    login, setup = ways_in(empty, settings)
+    assert "https://llm.example.com/-/llm/login?code=" in login
+    assert "https://llm.example.com/-/llm/setup?code=" in setup
+    control = Control(empty.control_db, Vault.load(empty.secret_key, {}))
+    control.users.create("ada", role="admin")
+    control.close()
+    assert ways_in(empty, settings) == ["dashboard  https://llm.example.com/"]
+    with pytest.raises(Conflict):
+        new_setup_link(empty, settings)
 
 
 @pytest.mark.live
