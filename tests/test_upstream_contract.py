@@ -63,6 +63,8 @@ METHODS: list[tuple[type, str, tuple[str, ...], str]] = [
     (HttpLayer, "make_stream", ("self", "stream_id"), "our `Stream` in place of mitmproxy's"),
     (HttpLayer, "event_to_child", ("self", "child", "event"), "our `Stream` in place of mitmproxy's"),
     (server.ConnectionHandler, "server_event", BODY, "`expire`"),
+    (server.ConnectionHandler, "handle_connection", ("self", "connection"), "reading on without a client"),
+    (HttpStream, "check_killed", ("self", "emit_error_hook"), "reading on without a client"),
     (Servers, "update", ("self", "modes"), "a drain closes the ports"),
     (_http1.Http1Client, "done", BODY, "what a failed try's connection still says is ignored"),
 ]
