@@ -16,8 +16,8 @@ from llm_intercept.cassette.hearing import Heard
 from llm_intercept.cassette.recorder import Arrived, Draft, Recorder
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
-from llm_intercept.ledger import unkeyed
 from llm_intercept.store.redaction import Redaction
+from llm_intercept.unkeyed import unkeyed
 
 SOCKET = (
     "a WebSocket, of which cassettes have no messages (`record --no-websockets` makes clients do without)"

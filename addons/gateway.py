@@ -25,6 +25,7 @@ try:
     from addons.stops import Stops
     from addons.translate import Translate
     from addons.tunnel import TunnelGate
+    from addons.unsaid import Unsaid
     from addons.watch import Watch
     from llm_intercept.gateway import Gateway
 except ImportError as error:
@@ -45,6 +46,7 @@ addons = [
     Route(exchanges),
     Admit(exchanges),
     Attempt(exchanges),
+    Unsaid(exchanges),
     Translate(exchanges),
     Watch(exchanges),
     Record(exchanges),

@@ -8,6 +8,7 @@ from addons.exchanges import REQUEST_ID, Exchanges, to_response
 from addons.guard import fail_open
 from llm_intercept.errors import UPSTREAM_CUT, Refusal
 from llm_intercept.exchange import Exchange, Target
+from llm_intercept.store.redaction import shown_name
 from llm_intercept.store.rows import AttemptRow
 
 
@@ -96,7 +97,7 @@ def _begin_try(exchange: Exchange, target: Target) -> None:
             exchange.provider.name,
             target.host,
             target.credential,
-            exchange.upstream_model or exchange.model,
+            shown_name(exchange.upstream_model or exchange.model),
             candidate.reason if candidate is not None else "",
             started_us=time.time_ns() // 1000,
         )

@@ -12,6 +12,7 @@ from addons.exchanges import Exchanges
 from addons.guard import fail_open
 from llm_intercept.allowing import refused_call
 from llm_intercept.exchange import Exchange, Phases
+from llm_intercept.unkeyed import unsaid
 from llm_intercept.wire.tap import Reading
 from llm_intercept.wire.websocket import FrameMeter
 
@@ -41,6 +42,8 @@ class Sockets:
         if message.from_client and self._is_over(flow, exchange, message):
             return
         now = self.exchanges.gateway.clock()
+        if not message.from_client and b'"error"' in message.content:
+            _take_keys_out(exchange, message)
         if message.from_client:
             exchange.request_bytes += len(message.content)
         else:
@@ -95,3 +98,10 @@ class Sockets:
             self.exchanges.gateway.discard(exchange)
         else:
             self.exchanges.gateway.finish(exchange)
+
+
+def _take_keys_out(exchange: Exchange, message: WebSocketMessage) -> None:
+    """As `unsaid.py` does it with other errors."""
+    clean = unsaid(exchange, message.content)
+    if clean != message.content:
+        message.content = clean

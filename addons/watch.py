@@ -103,9 +103,11 @@ def _is_plain(exchange: Exchange) -> bool:
 
 
 def _is_held(exchange: Exchange, response: http.Response) -> bool:
-    """Whether the answer is held whole: it is small, or may not be the last one."""
+    """Whether the answer is held whole: it is small, or may not be the last one, or may say too much."""
     course, status = exchange.course, response.status_code
     if status >= 400 and course is not None and course.may_go_on_after(status):
         return True
     length = response.headers.get("content-length", "")
+    if status >= 400:
+        return not (length.isdigit() and int(length) > SMALL)
     return length.isdigit() and int(length) <= SMALL and not exchange.stream

@@ -126,7 +126,7 @@ def start_of(exchange: Exchange) -> Start:
 
 # What belongs to one try; everything else in an exchange belongs to the call.
 _OF_A_TRY = (
-    *("target", "rerouted", "moved", "client_path", "upstream_model", "splices", "upstream_body"),
+    *("target", "minted", "rerouted", "moved", "client_path", "upstream_model", "splices", "upstream_body"),
     *("extra_headers", "translation", "counted_here", "resent", "changed_body", "hide_usage"),
     *("response_headers", "response_type", "response_encoding", "reading", "status", "ended_by"),
     *("error_message", "tap", "pipe", "refusal", "response_body", "response_bytes", "waiting_since"),

@@ -123,6 +123,7 @@ class Dispatch:
             self._inject(exchange, outgoing)
         if target.secret is not None:
             exchange.provider.credential(outgoing, target.secret, self._now())
+            exchange.minted = outgoing.minted
         remove(outgoing, *exchange.presented)
         if outgoing.body is not None and exchange.changed_body:
             exchange.upstream_sha256 = hashlib.sha256(outgoing.body).hexdigest()

@@ -108,6 +108,7 @@ class Exchange:
     )
     refusal: Refusal | None = None
     target: Target | None = None
+    minted: SecretStr | None = None  # made out of the target's secret, and sent in its place
     held: "Held | None" = None  # what is reserved for it on limits
     rerouted: bool = False  # another provider, model or dialect than the client addressed
     moved: bool = False  # to another provider: the client's own key must not go there

@@ -11,8 +11,9 @@ from llm_intercept.errors import UPSTREAM_CUT
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.store.bodies import Body, Side
-from llm_intercept.store.redaction import REDACTED, Redaction
+from llm_intercept.store.redaction import Redaction, shown_name
 from llm_intercept.store.rows import Outcome, RequestRow
+from llm_intercept.unkeyed import unkeyed
 from llm_intercept.wire import dialects, encoding
 from llm_intercept.wire.tap import Reading, Tap
 from llm_intercept.wire.usage import Usage
@@ -21,7 +22,6 @@ from llm_intercept.wire.usage import Usage
 GENERATING = frozenset(
     ("chat", "responses", "completions", "messages", "complete", "generate", "converse", "invoke")
 )
-SHORTEST_KEY = 8
 # An estimate is in one vendor's tokens: a count within this factor of it may well be right.
 TOKENIZERS_DIFFER = 1.5
 _NOBODY = Principal(project="default", token="")
@@ -41,7 +41,7 @@ class Ledger:
         row = identity(exchange)
         row.status = exchange.status
         row.outcome = outcome(exchange, reading)
-        row.model = reading.model or row.model
+        row.model = shown_name(reading.model) or row.model
         row.finish_reason = reading.finish_reason or ("length" if exchange.stopped else "")
         row.response_id = reading.response_id
         row.error_type, row.error_message = _error(exchange, reading)
@@ -122,11 +122,11 @@ def identity(exchange: Exchange) -> RequestRow:
         provider=exchange.provider.name,
         host=target.host if target else exchange.host,
         method=exchange.method,
-        path=exchange.path.partition("?")[0],
+        path=shown_name(exchange.path.partition("?")[0]),
         dialect=exchange.dialect,
         operation=exchange.operation,
-        model_requested=exchange.model,
-        model=exchange.upstream_model or exchange.model,
+        model_requested=shown_name(exchange.model),
+        model=shown_name(exchange.upstream_model or exchange.model),
         stream=int(exchange.stream),
         request_bytes=exchange.request_bytes,
         response_bytes=exchange.response_bytes,
@@ -189,22 +189,6 @@ def captured(exchange: Exchange) -> list[Body]:
         ("response", exchange.response_type, answer, max(len(answer), exchange.response_bytes)),
     ]
     return [Body(side, kind, unkeyed(exchange, body), size) for side, kind, body, size in bodies if body]
-
-
-def unkeyed(exchange: Exchange, text: bytes) -> bytes:
-    """Takes out this call's own credentials, which may look like anything."""
-    for secret in _credentials(exchange):
-        text = text.replace(secret, REDACTED)
-    return text
-
-
-def _credentials(exchange: Exchange) -> list[bytes]:
-    """The stored key (and the parts of a key pair), and what the client showed."""
-    target = exchange.target
-    stored = target.secret.get_secret_value() if target is not None and target.secret is not None else ""
-    parts = [stored] if stored.startswith("{") else [stored, *stored.split(":")]
-    shown = [presented.value for presented in (*exchange.presented, *exchange.foreign)]
-    return [text.encode() for text in (*parts, *shown) if len(text) >= SHORTEST_KEY]
 
 
 def _plain(body: bytes, content_encoding: str) -> bytes:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.tokens import Lifetimes, parse_duration
 from llm_intercept.retention import RetentionSettings
+from llm_intercept.settings_hidden import HiddenUrl, HiddenValues
 from llm_intercept.settings_login import OidcSettings, TrustedHeaderSettings, checked_networks
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -228,7 +229,7 @@ class ModelControl(Section):
     budget: int | None = Field(None, description="the same as a number of tokens", ge=0)
     exclude: bool | None = Field(None, description="true: think, but leave the thoughts out of the answer")
     verbosity: Literal["low", "medium", "high"] | None = Field(None, description="how long answers are")
-    headers: dict[str, str] = Field(
+    headers: HiddenValues = Field(
         default_factory=dict, description="further request headers for the provider; keys belong in `key add`"
     )
     system: str = Field("", description="a system prompt of yours")
@@ -297,7 +298,7 @@ class ModelsSettings(ModelRules):
 class WebhookSettings(Section):
     """Where events are sent, such as a limit that is nearly used up."""
 
-    url: str = Field(description="an http(s) address that takes a POST", pattern=r"^https?://[^\s]+$")
+    url: HiddenUrl = Field(description="an http(s) address that takes a POST", pattern=r"^https?://[^\s]+$")
     secret: SecretStr | None = Field(
         None, description="signs what is sent (HMAC-SHA256, the headers of Standard Webhooks)"
     )

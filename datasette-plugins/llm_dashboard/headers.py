@@ -55,6 +55,19 @@ class QuietPolling(logging.Filter):
         return LIVE_PATH not in line and "/-/static" not in line
 
 
+class BareAddresses(logging.Filter):
+    """Queries stay out of access logs: the codes of one-time links are in them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_bare(part) for part in record.args)
+        return True
+
+
+def _bare(part: object) -> object:
+    return part.partition("?")[0] if isinstance(part, str) and part.startswith("/") else part
+
+
 class QuietStart(logging.Filter):
     """The server's own words on its start: who starts it says where it is."""
 
@@ -71,7 +84,12 @@ def no_variables_in_errors() -> None:
 
 
 def quiet_access_log() -> None:
-    for name, kind in (("uvicorn.access", QuietPolling), ("uvicorn.error", QuietStart)):
+    kinds = (
+        ("uvicorn.access", QuietPolling),
+        ("uvicorn.access", BareAddresses),
+        ("uvicorn.error", QuietStart),
+    )
+    for name, kind in kinds:
         log = logging.getLogger(name)
         if not any(isinstance(known, kind) for known in log.filters):
             log.addFilter(kind())

@@ -15,7 +15,9 @@ _CONNECTION = frozenset(
     ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length", "host")
 )
 # Of requests, whatever is named like something secret.
-_SECRET = re.compile(r"authori[sz]ation|cookie|token|secret|signature|password|api-?key|-key$|^proxy-", re.I)
+SECRET_NAME = re.compile(
+    r"authori[sz]ation|cookie|token|secret|signature|password|api-?key|-key$|^proxy-", re.I
+)
 _AMAZON = ("x-amz-date", "x-amz-content-sha256", "x-amz-security-token")
 _ENCODING = ("content-encoding",)
 _ANSWER = ("set-cookie", "set-cookie2", "proxy-authenticate", "www-authenticate", *_ENCODING)
@@ -30,7 +32,7 @@ def request_headers(headers: Iterable[tuple[str, str]], clean: Clean) -> Headers
         for name, value in headers
         if name.lower() not in _CONNECTION
         and name.lower() not in (*_AMAZON, *_ENCODING)
-        and not _SECRET.search(name)
+        and not SECRET_NAME.search(name)
     )
 
 

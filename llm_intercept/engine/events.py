@@ -21,6 +21,7 @@ import orjson
 from pydantic import SecretStr
 
 from llm_intercept.settings import WebhookSettings
+from llm_intercept.settings_hidden import origin
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Events:
         while not await self._send(session, webhook, event):
             pause = next(pauses, None)
             if pause is None or self._ended.is_set():
-                log.error("the web hook %s did not take the event %s", webhook.url, event.id)
+                log.error("the web hook %s did not take the event %s", origin(webhook.url), event.id)
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), pause)
@@ -132,7 +133,7 @@ class Events:
             async with session.post(webhook.url, data=body, headers=headers, allow_redirects=False) as answer:
                 return answer.status < 300
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.warning("the web hook %s cannot be reached: %s", webhook.url, type(error).__name__)
+            log.warning("the web hook %s cannot be reached: %s", origin(webhook.url), type(error).__name__)
             return False
 
 

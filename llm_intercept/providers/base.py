@@ -20,7 +20,8 @@ class Outgoing:
     """The request as it will be sent; credentials change it in place.
 
     `path` is the request target with its query; `body` is None while it streams through unseen.
-    `changes` names what a credential or rewrite altered beyond the credential itself.
+    `changes` names what a credential or rewrite altered beyond the credential itself; `minted` is a
+    secret that was made out of the stored one.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Outgoing:
     headers: Headers
     body: bytes | None
     changes: list[str] = field(default_factory=list)
+    minted: SecretStr | None = None
 
     def header(self, name: str) -> str | None:
         wanted = name.lower()

@@ -70,7 +70,8 @@ class Credential:
             request.changes.append("query removed: key")
         text = secret.get_secret_value().strip()
         if text.startswith("{"):
-            bearer(request, self._token(text, now), now)
+            request.minted = self._token(text, now)
+            bearer(request, request.minted, now)
         elif text.startswith(_API_KEYS):
             place(request, "x-goog-api-key", text)
         else:

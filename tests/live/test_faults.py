@@ -54,8 +54,10 @@ def logged(proxy: Proxied, text: str) -> bool:
 
 
 TUNNELS = ["TunnelGate.http_connect", "Drain.http_connect"]
+# Before an error is told to a client.
+UNSAID = ["Unsaid.responseheaders", "Unsaid.response"]
 # On the way back answers in another dialect pass a gate, and what is to fail on purpose.
-BACK = ["Failures.responseheaders", "Translate.responseheaders", "Translate.response"]
+BACK = ["Failures.responseheaders", *UNSAID, "Translate.responseheaders", "Translate.response"]
 # Between two tries.
 AGAIN = ["Attempt.try_failed", "Translate.try_again"]
 CALLED = [

@@ -1,0 +1,66 @@
+"""Takes the credentials of a call out of whatever is kept or said of it, however they are written there."""
+
+import base64
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import quote_from_bytes
+
+from pydantic import SecretStr
+
+from llm_intercept.cassette.cleaning import SECRET_NAME
+from llm_intercept.exchange import Exchange
+from llm_intercept.store.redaction import REDACTED
+
+SHORTEST_KEY = 8
+
+
+def unkeyed(exchange: Exchange, text: bytes) -> bytes:
+    """Without the stored key, what the client showed, and what settings add; these may look like anything."""
+    return without(text, [*stored(exchange), *_shown(exchange)])
+
+
+def unsaid(exchange: Exchange, text: bytes) -> bytes:
+    """For the client: without what is ours and not the client's own."""
+    return without(text, stored(exchange))
+
+
+def without(text: bytes, secrets: Iterable[bytes]) -> bytes:
+    for secret in secrets:
+        for written in _writings(secret):
+            if written in text:
+                text = text.replace(written, REDACTED)
+    return text
+
+
+def stored(exchange: Exchange) -> list[bytes]:
+    """The stored key (and the parts of a key pair), and headers of the settings that are named like keys."""
+    secret = _text(exchange.target.secret) if exchange.target is not None else ""
+    parts = [secret, _text(exchange.minted)] if secret.startswith("{") else [secret, *secret.split(":")]
+    added = [value for name, value in exchange.extra_headers.items() if SECRET_NAME.search(name)]
+    return _long(text.encode() for text in (*parts, *added))
+
+
+def _text(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
+
+
+def _shown(exchange: Exchange) -> list[bytes]:
+    return _long(presented.value.encode() for presented in (*exchange.presented, *exchange.foreign))
+
+
+def _long(secrets: Iterable[bytes]) -> list[bytes]:
+    return [secret for secret in secrets if len(secret) >= SHORTEST_KEY]
+
+
+@lru_cache(maxsize=256)
+def _writings(secret: bytes) -> tuple[bytes, ...]:
+    """As it is, in JSON, in a URL, in hexadecimal, and in base64 wherever it begins there."""
+    escaped = json.dumps(secret.decode("utf-8", "replace"))[1:-1].encode()
+    found = [secret, escaped, escaped.replace(b"/", b"\\/"), quote_from_bytes(secret, safe="").encode()]
+    found += [secret.hex().encode(), secret.hex().upper().encode()]
+    for before in range(3):  # bytes of something else in front
+        coded = base64.b64encode(bytes(before) + secret)
+        whole = coded[4 if before else 0 : (before + len(secret)) // 3 * 4]
+        found += [whole, whole.translate(bytes.maketrans(b"+/", b"-_"))]
+    return tuple(dict.fromkeys(found))
