@@ -147,6 +147,9 @@ def by_tokens(call: Caller, tokens: Mapping[str, str]) -> None:
     assert call("tokens", GEMINI, wire.GEMINI_BODY, x_goog_api_key=tokens["x-goog-api-key"]) == 200
     assert call("tokens", f"{GEMINI}?key={tokens['query']}", wire.GEMINI_BODY) == 200
     call("tokens", f"/v1/nothing/here?key={tokens['query']}", chat())
+    for path in (wire.COMPLETIONS, "/mistral/v1/chat/completions"):
+        call("tokens", f"{path}?key={tokens['query']}", chat(), **bearer(tokens["authorization"]))
+    call("tokens", f"{wire.ANTHROPIC}?key={tokens['query']}", wire.MESSAGES, x_api_key=tokens["x-api-key"])
     own = {**bearer("not-a-key-of-anybody"), "proxy_authorization": f"Basic {basic}"}
     assert call("tokens", wire.COMPLETIONS, chat(), **own) == 200
     call("tokens", CONVERSE, wire.CONVERSE_BODY, **signed(call.keeper.environ["AWS_PAIR_ID"]))

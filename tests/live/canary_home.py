@@ -8,7 +8,8 @@ import contextlib
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -45,10 +46,11 @@ class Keeper:
     bearers: dict[str, str] = field(default_factory=dict)
 
     @contextlib.contextmanager
-    def control(self) -> Iterator[Control]:
+    def control(self, clock: Callable[[], float] = time.time) -> Iterator[Control]:
         home = Home(self.home)
         home.ensure()
-        with contextlib.closing(Control(home.control_db, Vault.load(home.secret_key, {}))) as control:
+        control = Control(home.control_db, Vault.load(home.secret_key, {}), clock=clock)
+        with contextlib.closing(control):
             yield control
 
     def cli(self, *words: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Result:
@@ -215,7 +217,6 @@ def _directly(keeper: Keeper, found: dict[str, str]) -> None:
     with keeper.control() as control:
         for name in (*PLACES, "revoked", "suspended", "refreshed"):
             found[name] = control.tokens.create("demo", name).text
-        found["expired"] = control.tokens.create("demo", "expired", lifetime=timedelta(seconds=1)).text
         control.tokens.revoke("revoked", "demo")
         control.tokens.suspend("suspended", "demo")
         found["again"] = control.tokens.refresh("refreshed", "demo", overlap=timedelta(hours=1)).text
@@ -223,5 +224,7 @@ def _directly(keeper: Keeper, found: dict[str, str]) -> None:
         assert pair.secret is not None
         found["aws"] = pair.secret.get_secret_value()
         keeper.environ["AWS_PAIR_ID"] = pair.text
+    with keeper.control(lambda: time.time() - 7200) as earlier:
+        found["expired"] = earlier.tokens.create("demo", "expired", lifetime=timedelta(hours=1)).text
     found["foreign"] = new_token(shapeless(32).encode())
     found["mistyped"] = f"lli_{shapeless(48)}"

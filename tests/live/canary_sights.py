@@ -61,7 +61,8 @@ def _children(pid: int) -> Iterator[int]:
 def home(keeper: Keeper, name: str) -> None:
     """Copied by another process: SQLite loses its locks when its own process closes the file elsewhere."""
     copy = keeper.home.parent / name
-    subprocess.run(["cp", "-a", str(keeper.home), str(copy)], check=True)
+    words = ["cp", "-a", f"{keeper.home}/.", str(copy)]
+    wait_for(lambda: subprocess.run(words, check=False).returncode == 0, "files come and go all the time")
     for file, data in files(copy):
         keeper.aviary.look_at(f"file {file}", data)
 
