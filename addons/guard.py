@@ -48,6 +48,8 @@ def refuse(exchanges: Exchanges, flow: http.HTTPFlow, refusal: Refusal) -> None:
         answer(flow, LAST_RESORT)
         return
     exchange.refusal = refusal
+    if exchange.tries and not exchange.tries[-1].outcome and "connected" not in flow.metadata:
+        exchange.tries.pop()  # it was about to be sent
     exchanges.gateway.watch.call_refused(exchange, refusal)
     answer(flow, exchanges.gateway.refusal_reply(exchange, refusal))
 

@@ -57,9 +57,15 @@ TUNNELS = ["TunnelGate.http_connect", "Drain.http_connect"]
 # Before an error is told to a client.
 UNSAID = ["Unsaid.responseheaders", "Unsaid.response"]
 # On the way back answers in another dialect pass a gate, and what is to fail on purpose.
-BACK = ["Failures.responseheaders", *UNSAID, "Translate.responseheaders", "Translate.response"]
+BACK = [
+    "Failures.responseheaders",
+    *UNSAID,
+    "Translate.responseheaders",
+    "Translate.response",
+    "Stops.responseheaders",
+]
 # Between two tries.
-AGAIN = ["Attempt.try_failed", "Translate.try_again"]
+AGAIN = ["Attempt.try_failed", "Translate.try_again", "Stops.try_again"]
 CALLED = [
     "Identify.requestheaders",
     "Identify.request",
@@ -75,6 +81,7 @@ CALLED = [
     "Admit.request",
     "Translate.requestheaders",
     "Translate.request",
+    "Stops.request",
 ]
 UNSEEN = ["Record.error", *(f"Sockets.websocket_{name}" for name in ("start", "message", "end"))]
 MOMENTS = ["", " late"]

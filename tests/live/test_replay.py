@@ -200,7 +200,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     names = {provider(recording) for recording in recordings()}
     keys = {name: REAL.format(name) for name in names} | {"bedrock": AWS, "vertex": service_account()}
     home = tmp_path_factory.mktemp("replay")
-    with upstream(script) as server, proxied(home, dict.fromkeys(names, server.url), keys=keys) as proxy:
+    # Recorded errors are answers here: each once.
+    config = "[retries]\ntries = 1\n[breaker]\nconsecutive = 0\nrate = 0\n"
+    with (
+        upstream(script) as server,
+        proxied(home, dict.fromkeys(names, server.url), config=config, keys=keys) as proxy,
+    ):
         world = World(proxy, every)
         world.play()
         world.book()
