@@ -38,12 +38,12 @@ class DashboardSettings(Section):
     )
     url: str = Field(
         "",
-        description="where people reach it, such as `https://llm.example.com`, for links; empty: host and port",
+        description="where people reach it, such as `https://llm.example.com`; empty: host and port",
         pattern=r"^(https?://[^\s?#]+)?$",
     )
     trusted_proxies: list[str] = Field(
         default_factory=list,
-        description="addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+        description="addresses or networks of proxies whose X-Forwarded headers are believed",
     )
     oidc: OidcSettings | None = None
     trusted_header: TrustedHeaderSettings | None = None

@@ -25,7 +25,9 @@ class OidcSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    issuer: str = Field(description="URL of the provider, as its tokens name it", pattern=r"^https?://[^\s?#]+$")
+    issuer: str = Field(
+        description="URL of the provider, as its tokens name it", pattern=r"^https?://[^\s?#]+$"
+    )
     client_id: str = Field(description="what the provider calls this dashboard", min_length=1)
     client_secret_env: str = Field(
         "", description="environment variable that holds the client's secret; empty: a public client"
@@ -38,7 +40,7 @@ class OidcSettings(BaseModel):
     role: LoginRole = Field(
         "viewer", description="role of users that are made, and of those whose claim says nothing"
     )
-    role_claim: str = Field("", description="claim that decides about the role at each login; empty: none does")
+    role_claim: str = Field("", description="claim that decides about the role at each login; empty: none")
     roles: dict[str, LoginRole] = Field(
         default_factory=dict, description="value of that claim -> role; the highest counts"
     )

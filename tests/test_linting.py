@@ -83,9 +83,7 @@ def test_what_we_write(own: float, stream: bool) -> None:
         ("", "project demo may use 400 tokens", []),
     ],
 )
-def test_nobody_is_blamed_for_a_stream_that_was_cut(
-    ended_by: str, stopped: str, expected: list[str]
-) -> None:
+def test_nobody_is_blamed_for_a_stream_that_was_cut(ended_by: str, stopped: str, expected: list[str]) -> None:
     exchange = call(hide_usage=True, ended_by=ended_by, stopped=stopped)
     Linting(ALL).attach(exchange, exchange.tap)
     exchange.tap.feed(BEGIN, 1.0)
