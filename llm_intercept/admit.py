@@ -93,7 +93,7 @@ class Admit:
         if not applied and exchange.held is None:
             return None
         worst: Worst | Refusal | None = None
-        if any(each.limit.measure in _METERED for each in applied):
+        if exchange.websocket or any(each.limit.measure in _METERED for each in applied):
             worst = self._worst(exchange, applied)
         if isinstance(worst, Refusal):
             return worst
@@ -172,7 +172,10 @@ class Admit:
 
     def _worst(self, exchange: Exchange, applied: Sequence[Applied]) -> Worst | Refusal:
         if exchange.websocket:
-            hard = next((a for a in applied if a.limit.measure in _METERED and not a.limit.soft), None)
+            # One socket holds any number of responses: a token's own number could not be kept either.
+            quota = exchange.principal.token_id if exchange.principal else ""
+            kept = [a for a in applied if a.limit.measure in _METERED or a.stored.id == quota]
+            hard = next((a for a in kept if not a.limit.soft), None)
             return _needs_http(hard) if hard is not None else Worst(0, 0, 0)
         if exchange.operation in FREE:
             return Worst(0, 0, 0)

@@ -346,11 +346,19 @@ def test_the_reservation_moves_with_the_target(server: Upstream, proxy: Proxied)
         proxy.cli("route", "remove", "both")
 
 
-def test_a_socket_is_refused_where_it_could_overspend(server: Upstream, proxy: Proxied) -> None:
-    limit(proxy, "tokens", 10**6)
-    upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
-               "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
-    with proxy.call("/openai/v1/responses", headers=upgrade) as call:
+@pytest.mark.parametrize("quota", [None, 5], ids=["tokens of a limit", "requests of a token"])
+def test_a_socket_is_refused_where_it_could_overspend(
+    server: Upstream, proxy: Proxied, quota: int | None
+) -> None:
+    token = proxy.token
+    if quota is None:
+        limit(proxy, "tokens", 10**6)
+    else:
+        with proxy.control() as control:
+            token = control.tokens.create("demo", "counted", max_requests=quota).text
+    headers = {"authorization": f"Bearer {token}", "connection": "Upgrade", "upgrade": "websocket"}
+    headers |= {"sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    with proxy.call("/openai/v1/responses", headers=headers) as call:
         assert call.status == 426
         assert json.loads(call.read())["error"]["code"] == "limit_needs_http"
     assert server.requests == []
