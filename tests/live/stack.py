@@ -16,6 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
+from llm_intercept.home import Home
+from llm_intercept.store.control import Control
+from llm_intercept.vault import Vault
+
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 40.0
 # What a test machine may export; clients in tests start from an empty slate.
@@ -190,6 +196,18 @@ PROVIDERS = (
 )
 
 
+def _prepare(home: Path) -> None:
+    """Keys and the project `demo`, as the commands would put them there."""
+    place = Home(home)
+    place.ensure()
+    with contextlib.closing(Control(place.control_db, Vault.load(place.secret_key, {}))) as control:
+        for name in ("openai", "anthropic", "gemini", "azure", "mistral", "groq"):
+            control.credentials.add(name, SecretStr(f"real-{name}-key-0123456789"))
+        pair = "AKIAREALREALREAL0001:realsecretrealsecretrealsecretreal000001"
+        control.credentials.add("bedrock", SecretStr(pair))
+        control.projects.create("demo")
+
+
 @contextlib.contextmanager
 def running(home: Path, *, config: str = "", stock: bool = False, keys: bool = True) -> Iterator[Stack]:
     home.mkdir(parents=True, exist_ok=True)
@@ -198,17 +216,7 @@ def running(home: Path, *, config: str = "", stock: bool = False, keys: bool = T
     try:
         stack.start_sim()
         if keys:
-            stack.cli("init")
-            for name in ("openai", "anthropic", "gemini", "azure", "mistral", "groq"):
-                stack.cli("key", "add", name, "--key-stdin", stdin=f"real-{name}-key-0123456789")
-            stack.cli(
-                "key",
-                "add",
-                "bedrock",
-                "--key-stdin",
-                stdin="AKIAREALREALREAL0001:realsecretrealsecretrealsecretreal000001",
-            )
-            stack.cli("project", "create", "demo")
+            _prepare(home)
         stack.start_proxy()
         yield stack
     finally:
