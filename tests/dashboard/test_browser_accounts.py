@@ -22,7 +22,6 @@ PASSWORD = "correct horse battery"
 NEW = "another long password"
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("browser_accounts"),  # one home, in this order
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
 ]
 
