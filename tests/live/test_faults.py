@@ -13,6 +13,7 @@ import pytest
 from tests.live import wire
 from tests.live.loopback import Answer, Request, Upstream, upstream
 from tests.live.proxied import AWS, Proxied, proxied
+from tests.live.stack import wait_for
 
 SCRIPT = Path(__file__).with_name("faulty.py")
 CAPTURE = '[capture]\nbodies = "all"\n'
@@ -245,7 +246,7 @@ def test_an_observer_that_fails_costs_nothing(
         assert call.read() == (b"".join(wire.chat_stream()) if stream else wire.chat_answer("gpt-4o-mini"))
     assert len(server.requests) == 1
     if observer != "Record.requestheaders" or moment:
-        assert logged(proxy, f"{observer} failed")
+        wait_for(lambda: logged(proxy, f"{observer} failed"), "the line in the log")
 
 
 def test_an_observer_that_fails_costs_an_upload_nothing(server: Upstream, proxy: Proxied) -> None:
