@@ -172,7 +172,7 @@ class LintSettings(Section):
 
     sample: float = Field(0.01, description="share of the providers' streams that are checked", ge=0, le=1)
     own: float = Field(
-        1.0, description="the same of the streams that we write, where a call is translated", ge=0, le=1
+        0.1, description="the same of the streams that we write, where a call is translated", ge=0, le=1
     )
 
 
