@@ -10,7 +10,6 @@ from llm_intercept.engine.health import Health
 from llm_intercept.engine.probing import asker, probe_forever
 from llm_intercept.engine.resets import Resets
 from llm_intercept.home import Home
-from llm_intercept.housekeeping import Daily, Housekeeper, Wishes
 from llm_intercept.policy.models import ModelMap
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.providers import Registry
@@ -19,6 +18,7 @@ from llm_intercept.settings import Settings
 from llm_intercept.store import pools
 from llm_intercept.store.control import Control
 from llm_intercept.store.issuers import Issuers
+from llm_intercept.tools.housekeeping import Daily, Housekeeper, Wishes
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from google.auth.exceptions import GoogleAuthError
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from llm_intercept.policy.oidc import LEEWAY_S, Asked, SignOnError, authorization_url, check_claims
-from llm_intercept.settings_login import OidcSettings
+from llm_intercept.settings.login import OidcSettings
 
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 _MOST = 1_000_000

@@ -203,7 +203,7 @@ def test_b9_only_the_gateway_and_commands_put_parts_together():
         "llm_intercept/gateway.py",
         "datasette-plugins",
         "bench",
-        "llm_intercept/doctor.py",
+        "llm_intercept/tools/doctor.py",
     )
     for path in sources("addons", "llm_intercept"):
         if inside(path, *allowed):

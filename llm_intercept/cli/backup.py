@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from llm_intercept import backup
 from llm_intercept.cli.house import progress, record
 from llm_intercept.cli.output import json_option, print_json
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import NotFound
 from llm_intercept.store.audit_rows import Thing
+from llm_intercept.tools import backup
 from llm_intercept.vault import KEY_VARIABLE
 
 

@@ -24,7 +24,7 @@ from llm_intercept.cassette.matching import ignored
 from llm_intercept.cassette.player import Player
 from llm_intercept.cassette.recorder import Recorder
 from llm_intercept.errors import InterceptError
-from llm_intercept.probes import readiness
+from llm_intercept.tools.probes import readiness
 
 if TYPE_CHECKING:
     from addons.exchanges import Exchanges

@@ -6,7 +6,7 @@ import click
 
 from llm_intercept.cli.output import count, json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.housekeeping import Housekeeper, Report, Wishes
+from llm_intercept.tools.housekeeping import Housekeeper, Report, Wishes
 
 
 @click.command

@@ -2,7 +2,7 @@
 
 from llm_intercept.cli.session import Session
 from llm_intercept.errors import InterceptError
-from llm_intercept.probes import readiness
+from llm_intercept.tools.probes import readiness
 
 
 def key_variables(session: Session) -> tuple[str, ...]:

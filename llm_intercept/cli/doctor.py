@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import click
 
-from llm_intercept import doctor, environment, probes
+from llm_intercept import environment
 from llm_intercept.cli.output import json_option, print_json, print_table, records
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.doctor import Finding
 from llm_intercept.errors import InterceptError
 from llm_intercept.store import reports
+from llm_intercept.tools import doctor, probes
+from llm_intercept.tools.doctor import Finding
 
 
 @click.command

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from llm_intercept import tables
 from llm_intercept.cli.output import json_option, print_json
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import ConfigError
-from llm_intercept.importing import Importer, Kind, Made
 from llm_intercept.store.tokens import NewToken
+from llm_intercept.tools import tables
+from llm_intercept.tools.importing import Importer, Kind, Made
 
 _FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _DRY = click.option("--dry-run", is_flag=True, help="Check everything, and make nothing.")

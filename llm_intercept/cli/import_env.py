@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from llm_intercept import config, predecessor, tomlfile
+from llm_intercept import config
 from llm_intercept.ca import write_file
 from llm_intercept.cli.output import json_option, print_json
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import ConfigError, Conflict
-from llm_intercept.predecessor import Line, NewKey, Plan
 from llm_intercept.providers import Registry
+from llm_intercept.tools import predecessor, tomlfile
+from llm_intercept.tools.predecessor import Line, NewKey, Plan
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 _NOTHING = "There are no variables of a predecessor here; --file .env reads them from a file."

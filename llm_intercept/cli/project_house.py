@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from llm_intercept import project_archive
 from llm_intercept.cli.house import progress, record
 from llm_intercept.cli.output import count, json_option, print_json
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.manage.projects import thing_of
 from llm_intercept.manage.removal import Books, Removal
+from llm_intercept.tools import project_archive
 
 
 @click.command

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from llm_intercept import restore
 from llm_intercept.cli.backup import word
 from llm_intercept.cli.house import progress
 from llm_intercept.cli.output import json_option, print_json
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.home import HOME_VARIABLE, Home
+from llm_intercept.tools import restore
 
 
 @click.command

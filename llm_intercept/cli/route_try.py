@@ -19,10 +19,10 @@ from llm_intercept.cli.route_call import Way, body, way
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import InterceptError, NotFound
 from llm_intercept.policy.routing import Route
-from llm_intercept.probes import REQUEST_ID
 from llm_intercept.store import report_rows
 from llm_intercept.store.projects import DEFAULT_PROJECT
 from llm_intercept.store.report_terms import EVERYTHING
+from llm_intercept.tools.probes import REQUEST_ID
 
 _TOKEN_LIFETIME = timedelta(minutes=30)
 _TIMEOUT_SECONDS = 620  # a little more than the proxy itself waits for a provider

@@ -9,9 +9,9 @@ from llm_intercept.cli.house import record
 from llm_intercept.cli.output import json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import InterceptError
-from llm_intercept.rotation import KeyState, Rotator
 from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.sealed import Sealed
+from llm_intercept.tools.rotation import KeyState, Rotator
 from llm_intercept.vault import Vault
 
 

@@ -21,7 +21,7 @@ import orjson
 from pydantic import SecretStr
 
 from llm_intercept.settings import WebhookSettings
-from llm_intercept.settings_hidden import origin
+from llm_intercept.settings.hidden import origin
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from llm_intercept.manage.accounts import Accounts, thing_of
 from llm_intercept.manage.desk import Desk
 from llm_intercept.policy.actor import Actor
 from llm_intercept.policy.oidc import Identity, SignOnError
-from llm_intercept.settings_login import OidcSettings
+from llm_intercept.settings.login import OidcSettings
 from llm_intercept.store.users import User
 
 _REFUSED = "You are known to the provider, but not here. Ask an admin to make you a user."

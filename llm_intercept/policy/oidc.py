@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from llm_intercept.errors import InterceptError
-from llm_intercept.settings_login import ROLES, LoginRole, OidcSettings
+from llm_intercept.settings.login import ROLES, LoginRole, OidcSettings
 
 LEEWAY_S = 60
 _OLDEST_S = 600  # an id token is made for this login, so it is new

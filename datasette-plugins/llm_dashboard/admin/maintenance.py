@@ -11,7 +11,7 @@ from datasette import Response
 from llm_dashboard import clock
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.home import Home
-from llm_intercept.housekeeping import Housekeeper, Wishes
+from llm_intercept.tools.housekeeping import Housekeeper, Wishes
 
 _STALE_DAYS = 7
 _SHOWN = 10

@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import Field
 
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
-from llm_intercept.housekeeping import Housekeeper, Report, Wishes
 from llm_intercept.manage import Management
 from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.database import as_text
+from llm_intercept.tools.housekeeping import Housekeeper, Report, Wishes
 
 table = Table("maintenance", "Keeping house: what is past its time, and backups.")
 _MOST_SHOWN = 200

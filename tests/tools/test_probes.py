@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_intercept import bundle, ca, environment, probes
+from llm_intercept import bundle, ca, environment
+from llm_intercept.tools import probes
 from tests.fake_proxy import fake_proxy
 
 NAMES = ("api.anthropic.com",)

@@ -17,7 +17,7 @@ from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.projects import CaptureMode, Hangup, Project
 from llm_intercept.store.tokens import NewToken
 from llm_intercept.store.users import Role, User
-from llm_intercept.tables import Record
+from llm_intercept.tools.tables import Record
 
 MOST_ERRORS = 20
 

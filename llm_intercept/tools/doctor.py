@@ -13,9 +13,9 @@ from typing import Literal
 from llm_intercept.ca import KEY_FILE, Authority
 from llm_intercept.errors import InterceptError
 from llm_intercept.home import Home
-from llm_intercept.probes import Probe
 from llm_intercept.store import reports
 from llm_intercept.store.control import Control
+from llm_intercept.tools.probes import Probe
 
 type Status = Literal["ok", "warning", "failed", "skipped"]
 

@@ -16,14 +16,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from llm_intercept import archive, lockbox, presence
-from llm_intercept.archive import BadArchive, Manifest
-from llm_intercept.backup import FORMAT, KIND, SECRETS, Progress
+from llm_intercept import presence
 from llm_intercept.errors import ConfigError, Conflict, InterceptError
 from llm_intercept.home import Home
 from llm_intercept.store import copies
 from llm_intercept.store.control import Control
 from llm_intercept.store.reservations import is_dead
+from llm_intercept.tools import archive, lockbox
+from llm_intercept.tools.archive import BadArchive, Manifest
+from llm_intercept.tools.backup import FORMAT, KIND, SECRETS, Progress
 from llm_intercept.vault import KEY_VARIABLE, Vault
 
 _UNFINISHED = ".unfinished"

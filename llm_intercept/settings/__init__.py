@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.tokens import Lifetimes, parse_duration
-from llm_intercept.retention import RetentionSettings
-from llm_intercept.settings_hidden import HiddenUrl, HiddenValues
-from llm_intercept.settings_login import OidcSettings, TrustedHeaderSettings, checked_networks
+from llm_intercept.settings.hidden import HiddenUrl, HiddenValues
+from llm_intercept.settings.login import OidcSettings, TrustedHeaderSettings, checked_networks
+from llm_intercept.settings.retention import RetentionSettings
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 

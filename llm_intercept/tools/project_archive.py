@@ -11,13 +11,14 @@ from typing import Any
 
 import orjson
 
-from llm_intercept import __version__, archive
+from llm_intercept import __version__
 from llm_intercept.home import Home
 from llm_intercept.manage.removal import Removal
 from llm_intercept.store import project_rows
 from llm_intercept.store.control import Control
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import Project
+from llm_intercept.tools import archive
 
 KIND = "llm-intercept project"
 _TABLES: tuple[project_rows.Table, ...] = ("requests", "attempts", "violations", "usage_hour", "usage_day")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_intercept.errors import ConfigError
-from llm_intercept.tables import Record, read
+from llm_intercept.tools.tables import Record, read
 
 
 def test_lines_of_csv_are_those_of_the_file() -> None:

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from llm_intercept import ca, doctor
+from llm_intercept import ca
 from llm_intercept.home import Home
-from llm_intercept.probes import Probe
 from llm_intercept.store.control import Control
+from llm_intercept.tools import doctor
+from llm_intercept.tools.probes import Probe
 from llm_intercept.vault import Vault
 
 NOW = 1_795_000_000.0

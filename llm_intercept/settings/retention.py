@@ -1,4 +1,4 @@
-"""Settings of what is kept for how long; `settings.py` holds all the others."""
+"""Settings of what is kept for how long; `settings/__init__.py` holds all the others."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from llm_intercept import __version__, archive, lockbox
+from llm_intercept import __version__
 from llm_intercept.errors import StoreError
 from llm_intercept.home import Home
 from llm_intercept.store import copies
 from llm_intercept.store.copies import Contents, Held
+from llm_intercept.tools import archive, lockbox
 
 FORMAT = 1
 KIND = "llm-intercept backup"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llm_intercept.home import Home
 from llm_intercept.policy.actor import PROXY, Actor
-from llm_intercept.retention import RetentionSettings
+from llm_intercept.settings.retention import RetentionSettings
 from llm_intercept.store import cleanup
 from llm_intercept.store.audit import Audit
 from llm_intercept.store.audit_rows import Thing

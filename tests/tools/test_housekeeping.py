@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from llm_intercept.home import Home
-from llm_intercept.housekeeping import DAY_S, Daily, Housekeeper, Wishes
 from llm_intercept.policy.actor import Actor
-from llm_intercept.retention import RetentionSettings
 from llm_intercept.settings import CaptureSettings
+from llm_intercept.settings.retention import RetentionSettings
 from llm_intercept.store import cleanup
 from llm_intercept.store.bodies import Body, Capture, write_bodies
 from llm_intercept.store.control import Control
@@ -24,6 +23,7 @@ from llm_intercept.store.journal import Journal
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 from llm_intercept.store.usage import write_batch
+from llm_intercept.tools.housekeeping import DAY_S, Daily, Housekeeper, Wishes
 from llm_intercept.vault import Vault
 
 NOW = 1_795_000_000.0

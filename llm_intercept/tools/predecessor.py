@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy import suffix
-from llm_intercept.predecessor_names import NO_COUNTERPART, PLAIN, TIERS, Plain
 from llm_intercept.providers import Registry, hosts
 from llm_intercept.providers.base import Provider
+from llm_intercept.tools.predecessor_names import NO_COUNTERPART, PLAIN, TIERS, Plain
 
 type Outcome = Literal["setting", "key", "nothing"]
 
