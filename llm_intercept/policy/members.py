@@ -27,6 +27,8 @@ _CONTENT = frozenset(
 )
 _DEEPEST = 12
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"\\]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
+_UTF_8 = frozenset(("utf-8", "utf8", "us-ascii", "ascii"))
 _PART = re.compile(
     rb'\r\n(?:content-type:[^\r\n]*\r\n)?content-disposition: form-data; name="([^"\\\r\n]*)"'
     rb'(; filename="[^"\r\n]*")?\r\n(?:content-type:[^\r\n]*\r\n)?(?:content-length: [0-9]+\r\n)?\r\n',
@@ -66,6 +68,8 @@ def read(body: bytes | None, content_type: str) -> tuple[Leaf, ...] | None:
         return None
     if not body.strip():
         return ()
+    if any(name.lower() not in _UTF_8 for name in _CHARSET.findall(content_type)):
+        return None
     multipart = content_type.strip().lower().startswith("multipart/")
     members = _form(body, content_type) if multipart else _json(body)
     return None if members is None else tuple(_leaves(members, (), (), "", 0))

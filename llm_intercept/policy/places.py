@@ -15,8 +15,8 @@ type Network = IPv4Network | IPv6Network
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*"))
 _OPERATION = re.compile(r"[a-z_]{2,40}")
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.*-]*)://(\[[0-9a-f:.*]+\]|[^\[\]/?#:@\s]+)(?::([0-9*]{1,5}))?")
-_ODD = re.compile(r"%[0-9A-Fa-f]{2}|[\\;\x00-\x20\x7f]|//|/\.{1,2}(?:/|$)")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.*-]*)://(\[[0-9a-f:.*]+\]|[^\[\]/\\?#:@\s]+)(?::([0-9*]{1,5}))?")
+_ODD = re.compile(r"%[0-9A-Fa-f]{2}|[\\;#?\x00-\x20\x7f]|//|/\.{1,2}(?:/|$)")
 _PORTS = {"http": "80", "https": "443"}
 _MAPPED = 96  # bits before an IPv4 address inside an IPv6 one
 
