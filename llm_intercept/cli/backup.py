@@ -1,17 +1,16 @@
 """`llm-intercept backup`: the whole home in one file."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 from pydantic import SecretStr
 
-from llm_intercept.cli.house import progress, record
+from llm_intercept.cli.house import progress
 from llm_intercept.cli.output import json_option, print_json
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import NotFound
-from llm_intercept.store.audit_rows import Thing
+from llm_intercept.manage.house import House, next_backup
 from llm_intercept.tools import backup
 from llm_intercept.vault import KEY_VARIABLE
 
@@ -40,10 +39,13 @@ def command(
     if passphrase_env and not with_secrets:
         raise click.UsageError("--passphrase-env goes with --with-secrets")
     passphrase = SecretStr(word(session, passphrase_env)) if passphrase_env else None
-    _ = session.control  # creates what is missing, and tells now if the key does not fit
-    wanted = backup.Wanted(with_secrets, passphrase)
-    made = backup.make(session.home, target or _default(session), wanted, session.now, progress)
-    record(session, "backup.create", Thing("backup", made.path.name), {"secrets": made.secrets})
+    house = House(
+        session.manage.desk, session.settings
+    )  # creates what is missing, tells if the key does not fit
+    wanted, target = backup.Wanted(with_secrets, passphrase), target or next_backup(session.home, session.now)
+    house.may_back_up(session.actor, target)
+    made = backup.make(session.home, target, wanted, session.now, progress)
+    house.backed_up(session.actor, made)
     if as_json:
         print_json(asdict(made))
     else:
@@ -56,12 +58,6 @@ def word(session: Session, name: str) -> str:
     if not value:
         raise NotFound(f"the environment variable {name} is not set or empty")
     return value
-
-
-def _default(session: Session) -> Path:
-    session.home.backups.mkdir(mode=0o700, exist_ok=True)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(session.now))
-    return session.home.backups / f"llm-intercept-{stamp}.tar"
 
 
 def _say(session: Session, made: backup.Backup) -> None:

@@ -1,12 +1,13 @@
 """`llm-intercept cleanup`."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import click
 
 from llm_intercept.cli.output import count, json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.tools.housekeeping import Housekeeper, Report, Wishes
+from llm_intercept.manage.house import House
+from llm_intercept.tools.housekeeping import Report
 
 
 @click.command
@@ -24,9 +25,7 @@ def command(session: Session, dry_run: bool, vacuum: bool, as_json: bool) -> Non
     llm-intercept cleanup --dry-run
     llm-intercept cleanup --vacuum
     """
-    wishes = Wishes(session.settings.retention, session.settings.capture.retention_days)
-    control = session.control
-    keeper = Housekeeper(session.home, control.database.vault, replace(wishes, vacuum=vacuum))
+    keeper = House(session.manage.desk, session.settings).keeper(session.actor, vacuum=vacuum)
     report = keeper.preview() if dry_run else keeper.run(session.actor)
     if as_json:
         print_json({"dry_run": dry_run, **asdict(report)})
