@@ -26,7 +26,7 @@ class House:
         self._settings = settings
 
     def keeper(self, actor: Actor, *, vacuum: bool = False) -> Housekeeper:
-        """To preview a cleanup or do it. Who may not remove anything may not look: it tells how much there is."""
+        """Previews a cleanup or does it. Who may not remove may not look: it would tell how much there is."""
         self._desk.check(actor, "cleanup.run", "audit", Thing("home"))
         wishes = Wishes(self._settings.retention, self._settings.capture.retention_days, vacuum)
         control = self._desk.control
