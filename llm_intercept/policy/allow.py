@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy import parameters, places, suffix
@@ -30,17 +30,20 @@ class Verdict(NamedTuple):
     sentence: str
 
 
+type _Word = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 300})]
+
+
 class Policy(BaseModel):
     """As it is stored. Globs are compared without regard to case; `*` also stands for slashes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    endpoints: tuple[str, ...] = ()  # an operation ("chat"), or a path with or without a method
+    models: tuple[_Word, ...] = ()
+    providers: tuple[_Word, ...] = ()
+    endpoints: tuple[_Word, ...] = ()  # an operation ("chat"), or a path with or without a method
     parameters: dict[str, Rule] = Field(default_factory=dict)
-    ips: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
+    ips: tuple[_Word, ...] = ()
+    origins: tuple[_Word, ...] = ()
 
     @field_validator("models", "providers", "endpoints", "ips", "origins")
     @classmethod

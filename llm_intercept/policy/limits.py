@@ -8,15 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from llm_intercept.policy.windows import zone
 
 Scope = Literal["global", "user", "project", "token", "listener", "client_ip", "model", "provider"]
 Measure = Literal["requests", "tokens", "cost", "concurrency"]
 Period = Literal["minute", "hour", "day", "week", "month", "total"]
+Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1000})]
 
 SCOPES: tuple[Scope, ...] = (
     "global",
@@ -46,7 +47,7 @@ class Limit(BaseModel):
     per: Period = "total"
     timezone: str = "UTC"
     soft: bool = False  # only tells, never refuses
-    thresholds: tuple[int, ...] = (80, 100)  # percent of the amount that are told of
+    thresholds: tuple[Percent, ...] = (80, 100)  # of the amount, that are told of
     reserve: int | None = Field(None, ge=1, le=MOST)  # of streams: so many tokens of output at a time
 
     @field_validator("timezone")

@@ -101,7 +101,7 @@ class Route(_Document):
     `tries` and `budget` stand for those of the settings' `retries`.
     """
 
-    name: str
+    name: str = Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"})
     match: RouteMatch = RouteMatch()
     strategy: Strategy = "ordered"
     targets: tuple[RouteTarget, ...] = Field(min_length=1)

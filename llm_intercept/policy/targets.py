@@ -24,12 +24,19 @@ _HEAVIEST = 1_000_000
 _NOT_OVERRIDDEN = ("model", "stream")
 
 
+def _or_words(schema: dict[str, JsonValue]) -> None:
+    """How it is described: in words, as `parse_target` reads them, or field by field."""
+    fields = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string", "minLength": 1, "examples": ["openai/gpt-5"]}, fields]
+
+
 class RouteTarget(BaseModel):
     """Where a call may go. `provider` "": the one that was called; `model` "": the one that was asked for;
     `pool` "": all keys. A weight of 0 is tried only after all others.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_words)
 
     provider: str = ""
     model: str = ""

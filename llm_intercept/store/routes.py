@@ -57,7 +57,10 @@ class Routes:
         return [_stored(row) for row in self._database.rows("SELECT * FROM routes ORDER BY position, rowid")]
 
     def get(self, name: str) -> StoredRoute:
-        row = self._database.row("SELECT * FROM routes WHERE name = ?", (name,))
+        """By its name or id."""
+        row = self._database.row(
+            "SELECT * FROM routes WHERE name = ? OR id = ? ORDER BY name = ? DESC", (name,) * 3
+        )
         if row is None:
             raise NotFound(f"there is no route {name!r}{self._nearest(name)}")
         return _stored(row)

@@ -98,6 +98,7 @@ def list_tokens(management: Management, call: Call[ApiTokenFilters, Nothing]) ->
     status=201,
     creates=True,
     command="apitoken create",
+    gives={"token": "/token/id"},
 )
 def create_token(management: Management, call: Call[Nothing, ApiTokenCreate]) -> object:
     """Its text is in this answer, and never again."""
@@ -113,7 +114,14 @@ def revoke_token(management: Management, call: Call[Nothing, Nothing]) -> object
     return Accounts(management.desk).revoke_api_token(call.actor, call.path["token"])
 
 
-@table.get("/sessions", "List logins", Page[SessionView], query=SessionFilters, command="user sessions")
+@table.get(
+    "/sessions",
+    "List logins",
+    Page[SessionView],
+    query=SessionFilters,
+    command="user sessions",
+    gives={"session": "/items/0/id"},
+)
 def list_sessions(management: Management, call: Call[SessionFilters, Nothing]) -> object:
     """One's own."""
     found = Accounts(management.desk).sessions(call.actor, call.query.user)

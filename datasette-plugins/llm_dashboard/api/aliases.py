@@ -52,7 +52,9 @@ def list_(management: Management, call: Call[Paged, Nothing]) -> object:
     return sliced(found, call.query, "aliases", lambda one: f"{one.origin} {one.project} {one.name}")
 
 
-@table.put("/aliases", "Set an alias", AliasView, body=AliasSet, command="alias set")
+@table.put(
+    "/aliases", "Set an alias", AliasView, body=AliasSet, command="alias set", gives={"alias": "/name"}
+)
 def put(management: Management, call: Call[Nothing, AliasSet]) -> Alias:
     """From the next call on. One that makes a loop is refused. Admins only."""
     body = call.body

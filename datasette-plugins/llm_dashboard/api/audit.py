@@ -5,7 +5,7 @@ from typing import Any, Literal
 from datasette.utils.asgi import Request
 from pydantic import Field
 
-from llm_dashboard.api.exporting import Send, send_pieces, start
+from llm_dashboard.api.exporting import FILES, Send, send_pieces, start
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, cursor, place_of
 from llm_dashboard.api.problem import Problem
@@ -97,7 +97,14 @@ def _query(call: Call[Any, Nothing]) -> AuditQuery:
     return asked(now_us=call.now_us, **fields)
 
 
-@table.get("/audit", "Search the audit log", Page[AuditView], query=AuditFilters, command="audit list")
+@table.get(
+    "/audit",
+    "Search the audit log",
+    Page[AuditView],
+    query=AuditFilters,
+    command="audit list",
+    gives={"row": "/items/0/id"},
+)
 def list_(management: Management, call: Call[AuditFilters, Nothing]) -> object:
     """Newest first. Admins only."""
     wanted = call.query
@@ -116,7 +123,7 @@ def list_(management: Management, call: Call[AuditFilters, Nothing]) -> object:
     where="stream",
     query=AuditExport,
     command="audit export",
-    content_type="text/csv",
+    files=FILES,
 )
 async def export(
     call: Call[AuditExport, Nothing], scope: Scope, request: Request, send: Send, id_: str

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from llm_dashboard.api.fields import Name
+from llm_dashboard.api.fields import Name, Pool
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, sliced
 from llm_intercept.errors import NotFound
@@ -82,14 +82,14 @@ class CredentialCreate(Model):
         None, max_length=500, description="use this key elsewhere: a relay, a region"
     )
     weight: int = Field(1, ge=1, le=1_000_000)
-    pool: str = Field("", max_length=64)
+    pool: Pool = ""
 
 
 class CredentialChange(Model):
     """What is left out stays."""
 
     weight: int | None = Field(None, ge=1, le=1_000_000)
-    pool: str | None = Field(None, max_length=64, description="empty: in every pool")
+    pool: Pool | None = Field(None, description="empty: in every pool")
     enabled: bool | None = None
 
 
@@ -123,6 +123,7 @@ def list_(management: Management, call: Call[CredentialFilters, Nothing]) -> obj
     status=201,
     creates=True,
     command="key add",
+    gives={"credential": "/id"},
 )
 def create(management: Management, call: Call[Nothing, CredentialCreate]) -> object:
     """Used from the next call on. Admins only."""

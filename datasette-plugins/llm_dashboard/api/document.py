@@ -31,7 +31,10 @@ def of(tables: Sequence[Table]) -> Document:
     names, schemas = _schemas(operations)
     paths: Document = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, names)
+        described = _operation(operation, names)
+        if links := _links(operation, operations):
+            described["responses"][str(operation.status)]["links"] = links
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "llm-intercept management API", "version": __version__, "description": _ABOUT},
@@ -56,7 +59,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[Names, Document]:
     """How each model is referred to, and what is referred to."""
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Error, "serialization"): None}
     for operation in operations:
-        if operation.content_type == _JSON:
+        if not operation.files:
             wanted[operation.answer, "serialization"] = None
         if operation.body is not Nothing:
             wanted[operation.body, "validation"] = None
@@ -90,8 +93,11 @@ def _needs_body(body: type[BaseModel]) -> bool:
 
 
 def _in_path(operation: Operation) -> list[Document]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 500}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in operation.parameters]
+    text = {"type": "string", "minLength": 1, "maxLength": 500}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": operation.words.get(name, text)}
+        for name in operation.parameters
+    ]
 
 
 @cache
@@ -139,14 +145,9 @@ def _headers(operation: Operation) -> list[Document]:
 
 
 def _responses(operation: Operation, names: Names) -> Document:
-    is_json = operation.content_type == _JSON
-    answer = names[operation.answer, "serialization"] if is_json else {"type": "string"}
-    found: Document = {
-        str(operation.status): {
-            "description": operation.summary,
-            "content": {operation.content_type: {"schema": answer}},
-        }
-    }
+    files = operation.files or {_JSON: names[operation.answer, "serialization"]}
+    content = {media: {"schema": schema} for media, schema in files.items()}
+    found: Document = {str(operation.status): {"description": operation.summary, "content": content}}
     shape = {_JSON: {"schema": names[Error, "serialization"]}}
     by_status: dict[int, list[str]] = {}
     for code in _codes(operation):
@@ -155,6 +156,17 @@ def _responses(operation: Operation, names: Names) -> Document:
         about = " ".join(f"`{code}`: {CODES[code][1]}" for code in codes)
         found[str(status)] = {"description": about, "content": shape}
     return found
+
+
+def _links(operation: Operation, operations: Sequence[Operation]) -> Document:
+    """What can be done with what it made or listed."""
+    links: Document = {}
+    for other in operations:
+        known = {name: where for name, where in operation.gives.items() if name in other.parameters}
+        if known and other.tag == operation.tag:
+            parameters = {name: f"$response.body#{where}" for name, where in known.items()}
+            links[other.id] = {"operationId": other.id, "parameters": parameters}
+    return links
 
 
 def _codes(operation: Operation) -> list[str]:

@@ -11,6 +11,13 @@ from llm_intercept.store import export
 from llm_intercept.store.report_time import Window
 from llm_intercept.store.reports import Filters
 
+# What an export answers, by media type.
+FILES: dict[str, dict[str, object]] = {
+    "text/csv": {"type": "string"},
+    "application/json": {"type": "array", "items": {"type": "object"}},
+    "application/x-ndjson": {"type": "string"},
+}
+
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 

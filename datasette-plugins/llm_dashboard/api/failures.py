@@ -13,6 +13,8 @@ from llm_intercept.store.failures import FailureEntry, Scope
 
 table = Table("failures", "Failures that are simulated on purpose, to see what clients make of them.")
 type Where = Literal["listener", "project"]
+_PLACE = "/failures/{scope}/{name}"
+_WORDS = {"scope": {"type": "string", "enum": ["listener", "project"]}}
 
 
 class FailureView(View):
@@ -31,14 +33,21 @@ class Place(Model):
     name: str
 
 
-@table.get("/failures", "List failure settings", Page[FailureView], query=Paged, command="failure list")
+@table.get(
+    "/failures",
+    "List failure settings",
+    Page[FailureView],
+    query=Paged,
+    command="failure list",
+    gives={"scope": "/items/0/scope", "name": "/items/0/name"},
+)
 def list_(management: Management, call: Call[Paged, Nothing]) -> object:
     """Listeners first, by name. Admins only: others get an empty list."""
     found = management.failures.list(call.actor)
     return sliced(found, call.query, "failures", lambda entry: f"{entry.scope} {entry.name}")
 
 
-@table.get("/failures/{scope}/{name}", "Show failure settings", FailureView, command="failure show")
+@table.get(_PLACE, "Show failure settings", FailureView, command="failure show", words=_WORDS)
 def get(management: Management, call: Call[Nothing, Nothing]) -> object:
     """Of a listener or a project. Admins only."""
     scope, name = _place(call)
@@ -47,13 +56,13 @@ def get(management: Management, call: Call[Nothing, Nothing]) -> object:
     )
 
 
-@table.put("/failures/{scope}/{name}", "Set failures", FailureView, body=Failures, command="failure set")
+@table.put(_PLACE, "Set failures", FailureView, body=Failures, command="failure set", words=_WORDS)
 def put(management: Management, call: Call[Nothing, Failures]) -> FailureEntry:
     """From the next call on; what is left out is off. Admins only."""
     return management.failures.set(call.actor, *_place(call), call.body)
 
 
-@table.delete("/failures/{scope}/{name}", "Reset failures", FailureView, command="failure reset")
+@table.delete(_PLACE, "Reset failures", FailureView, command="failure reset", words=_WORDS)
 def delete(management: Management, call: Call[Nothing, Nothing]) -> object:
     """Nothing is simulated any more. Admins only."""
     scope, name = _place(call)

@@ -9,7 +9,7 @@ from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, sliced
 from llm_intercept.manage import Management
 from llm_intercept.manage.limit_usage import usage_of
-from llm_intercept.policy.limits import Limit, Measure, Period, Scope
+from llm_intercept.policy.limits import Limit, Measure, Percent, Period, Scope
 from llm_intercept.store.limits import LimitRecord, checked
 from llm_intercept.store.reservations import Counters
 
@@ -69,7 +69,7 @@ class LimitChange(Model):
     amount: int | None = Field(None, ge=0, le=9_000_000_000_000_000)
     timezone: str | None = Field(None, max_length=100)
     soft: bool | None = None
-    thresholds: list[int] | None = Field(None, max_length=20)
+    thresholds: list[Percent] | None = Field(None, max_length=20)
     reserve: int | None = Field(None, ge=1, le=9_000_000_000_000_000)
     enabled: bool | None = None
 
@@ -103,7 +103,16 @@ def found_in(shown: dict[str, Any]) -> list[LimitRecord]:
     return found
 
 
-@table.post("/limits", "Set a limit", LimitView, body=Limit, status=201, creates=True, command="limit set")
+@table.post(
+    "/limits",
+    "Set a limit",
+    LimitView,
+    body=Limit,
+    status=201,
+    creates=True,
+    command="limit set",
+    gives={"limit": "/id"},
+)
 def create(management: Management, call: Call[Nothing, Limit]) -> object:
     """From the next call on. Where there is one for the same whom, what and time, it is changed and keeps its
     count. Admins only."""

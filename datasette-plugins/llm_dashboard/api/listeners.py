@@ -74,6 +74,7 @@ def list_(management: Management, call: Call[Paged, Nothing]) -> object:
     status=201,
     creates=True,
     command="listener create",
+    gives={"listener": "/name"},
 )
 def create(management: Management, call: Call[Nothing, ListenerCreate]) -> object:
     """Off loopback every call needs a project token. Admins only."""

@@ -65,7 +65,9 @@ class Operation:
     or (`here`: a coroutine) nothing. `stream`: it writes its answer itself.
 
     `scope` is what an API token needs; `command` names what does the same on the command line, and `commands`
-    further ones that this operation stands for.
+    further ones that this operation stands for. `gives` says where in the answer a value stands for a
+    parameter in the paths of the same table; `words` are the schemas of parameters that take few words;
+    `files` those of the answer by media type, where it is a file.
     """
 
     id: str
@@ -85,7 +87,9 @@ class Operation:
     creates: bool = False
     command: str = ""
     commands: tuple[str, ...] = ()
-    content_type: str = "application/json"
+    gives: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:

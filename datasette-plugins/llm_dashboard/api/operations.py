@@ -1,5 +1,7 @@
 """The routing table: every operation of the API."""
 
+from itertools import groupby
+
 from pydantic import ConfigDict
 
 from llm_dashboard.api import (
@@ -59,6 +61,12 @@ def _fixed_first(operation: Operation) -> list[tuple[bool, str]]:
 
 ALL: tuple[Operation, ...] = tuple(
     sorted((operation for table in TABLES for operation in table.operations), key=_fixed_first)
+)
+
+
+# The operations of each path.
+BY_PATH: tuple[tuple[Operation, ...], ...] = tuple(
+    tuple(found) for _, found in groupby(ALL, key=lambda operation: operation.path)
 )
 
 

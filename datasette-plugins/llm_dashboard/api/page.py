@@ -82,6 +82,10 @@ def example(operation: Operation, document: Document, base: str) -> str:
 
 def _sample(schema: Document, document: Document) -> Any:
     schema = _followed(schema, document)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "anyOf" in schema:
+        return _sample(schema["anyOf"][0], document)
     if "enum" in schema:
         return schema["enum"][0]
     match schema.get("type"):

@@ -103,6 +103,7 @@ def list_(management: Management, call: Call[ProjectFilters, Nothing]) -> object
     status=201,
     creates=True,
     command="project create",
+    gives={"project": "/name"},
 )
 def create(management: Management, call: Call[Nothing, ProjectCreate]) -> object:
     """Admins only."""

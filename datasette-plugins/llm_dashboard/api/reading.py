@@ -42,13 +42,16 @@ def _too_large() -> Problem:
 
 
 def parsed_body(operation: Operation, body: bytes, content_type: str) -> BaseModel:
-    """What the operation takes. Without a body every field has to have a default."""
+    """What the operation takes, each value of the kind that JSON gives it: 0 is not false, "1" is no number.
+
+    Without a body every field has to have a default.
+    """
     if body and not _JSON.fullmatch(content_type.strip()):
         raise Problem(
             "unsupported_media_type", "Send the body as application/json, in UTF-8.", "content-type"
         )
     try:
-        return operation.body.model_validate_json(body or b"{}")
+        return operation.body.model_validate_json(body or b"{}", strict=True)
     except ValidationError as error:
         if not body and operation.body is not Nothing:
             raise Problem("invalid_json", "This operation needs a JSON body.") from None

@@ -103,7 +103,14 @@ def list_(management: Management, call: Call[Paged, Nothing]) -> object:
 
 
 @table.post(
-    "/routes", "Make a route", RouteView, body=RouteCreate, status=201, creates=True, command="route set"
+    "/routes",
+    "Make a route",
+    RouteView,
+    body=RouteCreate,
+    status=201,
+    creates=True,
+    command="route set",
+    gives={"route": "/name"},
 )
 def create(management: Management, call: Call[Nothing, RouteCreate]) -> object:
     """Asked from the next call on. A name that is taken is a conflict; `PUT` changes. Admins only."""

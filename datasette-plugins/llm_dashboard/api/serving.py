@@ -87,18 +87,20 @@ async def _answered(
 
 
 def _resolved(method: str, rest: str) -> tuple[Operation, Mapping[str, str]]:
-    """The operation of a path; fixed words go before parameters."""
-    others: list[str] = []
-    for operation in operations.ALL:
-        path = reading.parsed_path(operation, rest)
+    """The operation of a path. Of two paths that fit, the one with fixed words is meant, by every method."""
+    for found in operations.BY_PATH:
+        path = reading.parsed_path(found[0], rest)
         if path is None:
             continue
-        if operation.method == method:
-            return operation, path
-        others.append(operation.method)
-    if others:
-        allowed = ", ".join(dict.fromkeys(others))
-        raise Problem("method_not_allowed", f"Use {allowed} here.", headers=(("allow", allowed),))
+        for operation in found:
+            if operation.method == method:
+                return operation, path
+        allowed = ", ".join(operation.method for operation in found)
+        raise Problem(
+            "method_not_allowed",
+            f"{method} does nothing here; use {allowed.replace(', ', ' or ')}.",
+            headers=(("allow", allowed),),
+        )
     raise Problem("no_such_operation", "There is no such operation; /-/api/docs lists them.")
 
 

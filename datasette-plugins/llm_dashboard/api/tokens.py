@@ -152,6 +152,7 @@ def list_(management: Management, call: Call[TokenFilters, Nothing]) -> object:
     status=201,
     creates=True,
     command="token create",
+    gives={"token": "/token/id"},
 )
 def create(management: Management, call: Call[Nothing, TokenCreate]) -> object:
     """Its text is in this answer, and never again. Admins, and members of the project."""

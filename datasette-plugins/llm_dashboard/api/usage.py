@@ -6,7 +6,7 @@ from typing import Any, Literal
 from datasette.utils.asgi import Request
 from pydantic import Field, model_validator
 
-from llm_dashboard.api.exporting import Send, send_all
+from llm_dashboard.api.exporting import FILES, Send, send_all
 from llm_dashboard.api.fields import Text
 from llm_dashboard.api.operation import Call, Model, Nothing, Table
 from llm_dashboard.api.paging import page, place_of
@@ -178,7 +178,14 @@ def errors(conn: sqlite3.Connection, call: Call[UsageFilters, Nothing], scope: S
     }
 
 
-@_declared("/usage/recent", "The last calls", Calls, "usage recent", query=RecentFilters)
+@_declared(
+    "/usage/recent",
+    "The last calls",
+    Calls,
+    "usage recent",
+    query=RecentFilters,
+    gives={"request": "/items/0/request_id"},
+)
 def recent(conn: sqlite3.Connection, call: Call[RecentFilters, Nothing], scope: Scope) -> object:
     """Newest first, page by page."""
     asked, span = call.query, window(call)
@@ -210,7 +217,7 @@ def request_(conn: sqlite3.Connection, call: Call[Nothing, Nothing], scope: Scop
     scope="usage",
     query=ExportFilters,
     command="export",
-    content_type="text/csv",
+    files=FILES,
 )
 async def export(
     call: Call[ExportFilters, Nothing], scope: Scope, request: Request, send: Send, id_: str

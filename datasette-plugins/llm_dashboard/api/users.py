@@ -81,7 +81,14 @@ def list_(management: Management, call: Call[UserFilters, Nothing]) -> object:
 
 
 @table.post(
-    "/users", "Make a user", UserView, body=UserCreate, status=201, creates=True, command="user create"
+    "/users",
+    "Make a user",
+    UserView,
+    body=UserCreate,
+    status=201,
+    creates=True,
+    command="user create",
+    gives={"user": "/id"},
 )
 def create(management: Management, call: Call[Nothing, UserCreate]) -> object:
     """Without a password; somebody is let in by an invite. Admins only."""

@@ -98,6 +98,28 @@ def test_every_reference_leads_somewhere(document: Schema) -> None:
     assert unused == []
 
 
+def test_links_lead_to_operations_with_such_a_parameter(document: Schema) -> None:
+    found = {operation["operationId"]: operation for _, _, operation in operations(document)}
+    linked = 0
+    for operation in found.values():
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                named = {
+                    one["name"] for one in found[link["operationId"]]["parameters"] if one["in"] == "path"
+                }
+                assert set(link["parameters"]) <= named
+                linked += 1
+    assert linked > 30
+    made = found["tokens.create"]["responses"]["201"]["links"]
+    assert made["tokens.refresh"]["parameters"] == {"token": "$response.body#/token/id"}
+
+
+def test_exports_have_three_forms(document: Schema) -> None:
+    for path in ("/usage/export", "/audit/export"):
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]
+        assert set(content) == {"text/csv", "application/json", "application/x-ndjson"}
+
+
 def test_bodies_take_only_what_they_name(document: Schema) -> None:
     shared = document["components"]["schemas"]
     for method, path, operation in operations(document):

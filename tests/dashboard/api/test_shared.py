@@ -25,6 +25,8 @@ def code(answer: Any) -> tuple[int, str]:
         ("GET", "//users", (404, "no_such_operation")),
         ("PUT", "/users", (405, "method_not_allowed")),
         ("OPTIONS", "/users", (405, "method_not_allowed")),
+        ("DELETE", "/users/me", (405, "method_not_allowed")),
+        ("GET", "/tokens/revoke", (405, "method_not_allowed")),
         ("GET", "/users/%ff%fe", (400, "invalid_path")),
         ("GET", f"/users/{'x' * 501}", (400, "invalid_path")),
         ("GET", "/users/a%00b", (400, "invalid_path")),
@@ -53,6 +55,35 @@ def test_what_cannot_be_asked(world: World, method: str, path: str, expected: tu
     assert code(answer) == expected, answer.text
     assert set(answer.json()["error"]) <= {"code", "message", "field", "request_id"}
     assert answer.headers["x-request-id"] == answer.json()["error"]["request_id"]
+
+
+def test_what_is_allowed_is_said_for_the_path_that_decides(world: World) -> None:
+    assert world.ask("DELETE", "/users/me").headers["allow"] == "GET"
+    assert world.ask("PUT", "/routes/explain").headers["allow"] == "POST"
+    assert world.ask("PUT", "/routes/other").status_code == 400
+
+
+def test_a_route_with_the_name_of_an_operation_goes_by_its_id(world: World) -> None:
+    made = world.post("/routes", {"route": {"name": "explain", "targets": ["openai/gpt-5"]}}).json()
+    assert world.get(f"/routes/{made['id']}").json()["name"] == "explain"
+    assert world.ask("PATCH", f"/routes/{made['id']}", {"enabled": False}).json()["enabled"] is False
+    assert world.ask("DELETE", f"/routes/{made['id']}").status_code == 200
+    assert world.get(f"/routes/{made['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("PATCH", "/users/changed", {"active": 0}, "active"),
+        ("POST", "/maintenance/cleanup", {"dry_run": "no"}, "dry_run"),
+        ("PATCH", "/limits/{limit-set}", {"amount": "7"}, "amount"),
+        ("PATCH", "/projects/gamma", {"policy": {"parameters": {"n": {"max": True}}}}, "policy"),
+    ],
+)
+def test_values_have_to_be_of_their_kind(world: World, method: str, path: str, body: Any, field: str) -> None:
+    answer = world.ask(method, path.replace("{limit-set}", world.ids["limit-set"]), body)
+    assert code(answer) == (422, "invalid_value"), answer.text
+    assert answer.json()["error"]["field"].startswith(field)
 
 
 def test_a_body_that_is_too_large_is_not_read(world: World) -> None:
