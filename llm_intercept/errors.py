@@ -14,12 +14,20 @@ provider's own error (`wire/dialects/*.refusal`), and the row records its `code`
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from llm_intercept.secrecy import said
+
 if TYPE_CHECKING:
     from llm_intercept.exchange import Principal
 
 
 class InterceptError(Exception):
-    """Base of everything raised on purpose; `str(error)` is a sentence for a person."""
+    """Base of everything raised on purpose; `str(error)` is a sentence for a person.
+
+    It often repeats what somebody typed, who may have typed a key where a name belongs.
+    """
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(said(sentence))
 
 
 class ConfigError(InterceptError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from llm_intercept.errors import Forbidden, InterceptError, NotFound
-from llm_intercept.manage.desk import Desk
+from llm_intercept.manage.desk import Desk, refuse_keys
 from llm_intercept.policy.actor import Actor
 from llm_intercept.store.accounts import Attempt
 from llm_intercept.store.api_tokens import ApiToken, NewApiToken
@@ -99,6 +99,7 @@ class Accounts:
         made: NewApiToken
         with self._control.database.write():
             made = self._control.api_tokens.create(user_id, name, scope, lifetime)
+            refuse_keys(None, made.token)
             about = Thing("api_token", made.token.name, made.token.id)
             self._audit.record(actor, "apitoken.create", about, after=made.token)
         return made
@@ -155,6 +156,7 @@ class Accounts:
                 raise Forbidden("only a setup link or the local administrator makes the first admin")
             if code and not self._control.sessions.redeem_link(code, "setup"):
                 raise NotFound("that setup link was used before, or is older than an hour")
+            refuse_keys(None, user)
             self._audit.record(actor, "setup", thing_of(user), after=user)
         return user
 

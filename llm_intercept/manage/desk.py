@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
-from llm_intercept.errors import Forbidden, InterceptError, StoreError
+import orjson
+
+from llm_intercept.errors import ConfigError, Forbidden, InterceptError, StoreError
 from llm_intercept.manage.rights import Area, may_change, may_see
 from llm_intercept.policy.actor import Actor
+from llm_intercept.secrecy import suspects
 from llm_intercept.store.audit import Audit
-from llm_intercept.store.audit_rows import Thing
+from llm_intercept.store.audit_rows import Thing, as_json
 from llm_intercept.store.control import Control
 from llm_intercept.store.membership import projects_of
 
@@ -49,7 +52,9 @@ class Desk:
                 was = before() if before is not None else None
                 done = work()
                 about = thing if isinstance(thing, Thing) else thing(done)
-                self.audit.record(actor, action, about, before=was, after=after(done) if after else None)
+                now = after(done) if after else None
+                refuse_keys(was, now)
+                self.audit.record(actor, action, about, before=was, after=now)
                 return done
         except StoreError:
             raise
@@ -79,3 +84,18 @@ class Desk:
         """Forbidden for whoever sees nothing of an area; looking leaves no row."""
         if not may_see(actor.role, area, own=False):
             raise Forbidden(f"{actor.name} ({actor.role}) may not see the {area}; only admins do")
+
+
+def refuse_keys(before: object, after: object) -> None:
+    """ConfigError for a key where everybody would see it; one that stood there before may stay."""
+    if after is None:
+        return
+    found = set(suspects(orjson.loads(as_json(after))))
+    if before is not None:
+        found -= set(suspects(orjson.loads(as_json(before))))
+    if found:
+        where = f"`{min(found)}`" if min(found) else "it"
+        raise ConfigError(
+            f"{where} holds something that looks like a key or a password, which people and logs would see; "
+            "nothing was changed. Keys of providers are stored with `llm-intercept key add`"
+        )

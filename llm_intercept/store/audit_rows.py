@@ -4,15 +4,14 @@ Both digests are keyed with the vault: who can write to the file, but does not h
 neither. The seal is about the row alone; the chain binds it to every row before it.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel
 
+from llm_intercept.secrecy import documented, said
 from llm_intercept.store.database import Row, as_text
-from llm_intercept.store.redaction import Redaction
 from llm_intercept.vault import Vault
 
 type Outcome = Literal["ok", "denied", "failed"]
@@ -25,8 +24,6 @@ SEALED = (
 _DIGITS = 32
 GENESIS = bytes(_DIGITS)
 MOST_DETAIL = 2000
-_USERINFO = re.compile(rb"(://)[^/@\s\"]{1,300}@")
-_redacted = Redaction()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +96,17 @@ def row_of(values: Row) -> AuditRow:
 
 
 def document(value: object) -> str:
-    """A public value as JSON; what looks like a secret in it is taken out. Secrets themselves are refused.
-
-    `SecretStr` and bytes (digests, ciphertext) have no JSON form here, so that they raise a TypeError.
-    """
-    if value is None:
-        return ""
-    return cleaned(orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+    """A public value as JSON; what looks like a secret in it is taken out. Secrets themselves are refused."""
+    return "" if value is None else documented(as_json(value))
 
 
-def cleaned(text: bytes) -> str:
-    """Without keys and tokens that somebody put where they do not belong, and without passwords of URLs."""
-    return _redacted(_USERINFO.sub(rb"\1[redacted]@", text)).decode("utf-8", "replace")
+def as_json(value: object) -> bytes:
+    """`SecretStr` and bytes (digests, ciphertext) have no JSON form here, so that they raise a TypeError."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def detail(text: str) -> str:
-    return cleaned(text.encode("utf-8", "replace"))[:MOST_DETAIL]
+    return said(text)[:MOST_DETAIL]
 
 
 def _plain(value: object) -> Any:
