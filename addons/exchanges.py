@@ -5,7 +5,7 @@ proved (a tunnel's principal) is held weakly by the connection.
 """
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from mitmproxy import connection, http
 from pydantic import SecretStr
@@ -45,7 +45,7 @@ class Exchanges:
         return self.doors.get(client.proxy_mode.full_spec) if self.doors else None
 
     def get(self, flow: http.HTTPFlow) -> Exchange | None:
-        return self._by_flow.get(flow)
+        return self._by_flow.data.get(ref(flow))  # as its own `get`, which every hook of a call would ask
 
     def attach(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         self._by_flow[flow] = exchange
@@ -112,11 +112,13 @@ def fields(headers: http.Headers) -> list[tuple[str, str]]:
 
 def lowered(headers: http.Headers) -> dict[str, str]:
     """Header values by lower-case name; the last one wins."""
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.fields}
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers.fields}
 
 
 def to_headers(pairs: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> http.Headers:
-    return http.Headers([(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs])
+    headers = http.Headers()
+    headers.fields = tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs])
+    return headers
 
 
 def to_response(reply: Reply) -> http.Response:

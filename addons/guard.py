@@ -63,11 +63,6 @@ def _close(exchanges: Exchanges, flow: http.HTTPFlow, hook: str) -> None:
         answer(flow, LAST_RESORT)
 
 
-def _spent(exchanges: Exchanges, flow: http.HTTPFlow, started: float) -> None:
-    if (exchange := exchanges.get(flow)) is not None:
-        exchange.busy += time.perf_counter() - started
-
-
 def fail_closed(hook: Hook) -> Hook:
     """For gates. A hook may return an awaitable; then its fault closes the gate as well."""
 
@@ -79,7 +74,8 @@ def fail_closed(hook: Hook) -> Hook:
         except Exception:
             _close(addon.exchanges, flow, hook.__qualname__)
             return None
-        _spent(addon.exchanges, flow, started)
+        if (exchange := addon.exchanges.get(flow)) is not None:
+            exchange.busy += time.perf_counter() - started
         if pending is None or not inspect.isawaitable(pending):
             return None
         return _awaited(addon.exchanges, flow, hook.__qualname__, pending)
@@ -104,6 +100,7 @@ def fail_open(hook: Hook) -> Hook:
             hook(addon, flow)
         except Exception:
             logger.exception("%s failed; the call goes on", hook.__qualname__)
-        _spent(addon.exchanges, flow, started)
+        if (exchange := addon.exchanges.get(flow)) is not None:
+            exchange.busy += time.perf_counter() - started
 
     return guarded

@@ -41,7 +41,9 @@ class Simulated:
     def response(self, flow: http.HTTPFlow) -> None:
         """Of what was written anew since its head was seen."""
         exchange = self.exchanges.get(flow)
-        if exchange is not None and flow.response is not None and HEADER not in flow.response.headers:
+        if exchange is None or flow.response is None or not exchange.failure:
+            return
+        if HEADER not in flow.response.headers:
             _mark(flow.response, exchange)
 
     error = response

@@ -18,13 +18,12 @@ from llm_intercept.policy.tokens import (
     Expired,
     Inactive,
     Mistyped,
-    NotOurs,
     Revoked,
     Suspended,
     TokenState,
     UserInactive,
     Valid,
-    parse,
+    is_ours,
 )
 from llm_intercept.providers.presented import Presented, presented
 from llm_intercept.store.control import Control
@@ -203,7 +202,7 @@ class Access:
 
 def is_token(text: str) -> bool:
     """Whether a credential is meant to be one of our bearer tokens, mistyped ones included."""
-    return not isinstance(parse(text), NotOurs)
+    return is_ours(text)
 
 
 def is_aws_key_id(credential: Presented) -> bool:

@@ -5,9 +5,12 @@ was updated. With as many addons as ours that is a fifth of a call's cost; here 
 looked up once. The hooks, their order and what happens when one raises stay the same.
 """
 
+import asyncio
 import gc
 import inspect
+import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from mitmproxy import flow, hooks, http, options, optmanager
@@ -15,6 +18,10 @@ from mitmproxy.addonmanager import AddonManager, safecall
 from mitmproxy.addons.termlog import TermLog
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.master import Master
+from mitmproxy.proxy.commands import StartHook
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
+from mitmproxy.utils import asyncio_utils
 
 
 class LeanMaster(Master):
@@ -28,6 +35,12 @@ class LeanMaster(Master):
         # A check for mitmproxy's developers (it stands under `if __debug__`): a tenth of a call's cost.
         http.MessageData.__post_init__ = _unchecked  # type: ignore[method-assign]
         http.Headers.get_all = _get_all  # type: ignore[method-assign, assignment]
+        http.Headers.get = _get  # type: ignore[method-assign, assignment]
+        http.Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]
+        Context.fork = _forked  # type: ignore[method-assign, assignment]
+        hooks.Hook.args = _args  # type: ignore[method-assign, assignment]
+        asyncio_utils.set_task_debug_info = _named
+        ProxyConnectionHandler.handle_hook = _handle_hook  # type: ignore[method-assign]
 
     async def run(self) -> None:
         # What is loaded by now stays; a full collection that looks through it stops every stream for 0.1 s.
@@ -40,11 +53,72 @@ def _unchecked(message: http.MessageData) -> None:
     """Takes the fields of a message as they are."""
 
 
+def _key(name: str | bytes) -> bytes:
+    return (name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")).lower()
+
+
 def _get_all(headers: http.Headers, name: str | bytes) -> list[str]:
-    """The same values, in half the time: headers are asked twenty times in a call, once for every chunk."""
-    wanted = (name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")).lower()
-    found = [value for field, value in headers.fields if field.lower() == wanted]
+    """The same values, in a third of the time: headers are asked twenty times in a call, once for a chunk."""
+    wanted = _key(name)
+    size = len(wanted)
+    found = [value for field, value in headers.fields if len(field) == size and field.lower() == wanted]
     return [value.decode("utf-8", "surrogateescape") for value in found]
+
+
+def _get(headers: http.Headers, name: str | bytes, default: Any = None) -> Any:
+    """Without an exception for each header that is not there."""
+    found = _get_all(headers, name)
+    return ", ".join(found) if found else default
+
+
+def _contains(headers: http.Headers, name: object) -> bool:
+    wanted = _key(name) if isinstance(name, str | bytes) else b""
+    size = len(wanted)
+    return any(len(field) == size and field.lower() == wanted for field, _ in headers.fields)
+
+
+_FIELDS: dict[type[hooks.Hook], tuple[str, ...]] = {}
+
+
+def _args(hook: hooks.Hook) -> list[Any]:
+    """The names of a class's fields are looked up once."""
+    names = _FIELDS.get(type(hook))
+    if names is None:
+        names = _FIELDS[type(hook)] = tuple(f.name for f in fields(hook))  # type: ignore[arg-type]
+    return [getattr(hook, name) for name in names]
+
+
+def _named(task: asyncio.Task[Any], *, name: str, client: tuple[Any, ...] | None = None) -> None:
+    """What mitmproxy says of a task in its log; most are over by now, and nothing is said of them."""
+    if not task.done():
+        task.created = time.time()  # type: ignore[attr-defined]
+        task.client = client  # type: ignore[attr-defined]
+        task.set_name(name)
+
+
+async def _handle_hook(self: ProxyConnectionHandler, hook: StartHook) -> None:
+    """With its watchdog stopped by hand: a context manager costs more than most hooks."""
+    watchdog = self.timeout_watchdog
+    watchdog.can_timeout.clear()
+    watchdog.blocker += 1
+    try:
+        await self.master.addons.handle_lifecycle(hook)
+        message = hook.args()[0]
+        if isinstance(message, flow.Flow) and message.intercepted:
+            await message.wait_for_resume()
+    finally:
+        watchdog.blocker -= 1
+        if not watchdog.blocker:
+            watchdog.register_activity()
+            watchdog.can_timeout.set()
+
+
+def _forked(context: Context) -> Context:
+    """Without the server connection that is made there and replaced at once."""
+    forked = object.__new__(Context)
+    forked.__dict__.update(context.__dict__)
+    forked.layers = context.layers.copy()
+    return forked
 
 
 class LeanOptions(options.Options):
@@ -77,17 +151,14 @@ class LeanAddons(AddonManager):
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         message = event.args()[0]
         await self._call(event.name, message)
-        if isinstance(message, flow.Flow):
+        if isinstance(message, flow.Flow) and self._of(hooks.UpdateHook.name):
             await self._call(hooks.UpdateHook.name, [message])
 
     async def trigger_event(self, event: hooks.Hook) -> None:
         await self._call(event.name, *event.args())
 
     async def _call(self, name: str, *args: object) -> None:
-        calls = self._calls.get(name)
-        if calls is None:
-            calls = self._calls[name] = self._find(name)
-        for call in calls:
+        for call in self._of(name):
             try:
                 pending = call(*args)
                 if pending is not None and inspect.isawaitable(pending):
@@ -97,6 +168,12 @@ class LeanAddons(AddonManager):
             except Exception:
                 with safecall():
                     raise
+
+    def _of(self, name: str) -> list[Callable[..., Any]]:
+        calls = self._calls.get(name)
+        if calls is None:
+            calls = self._calls[name] = self._find(name)
+        return calls
 
     def _find(self, name: str) -> list[Callable[..., Any]]:
         hook = object.__new__(hooks.all_hooks[name])
