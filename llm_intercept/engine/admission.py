@@ -131,7 +131,7 @@ class Admission:
         def admit(changes: Changes) -> Reservation:
             if instead is not None:
                 self._settle(changes, instead.row, NOTHING)
-            refused = _refused(changes, applied, keys, needs, now)
+            refused = self._refused(changes, applied, keys, needs, now)
             if refused is not None:
                 raise _NoRoomError(refused)
             return self._hold(changes, call, applied, keys, needs, now)
@@ -281,6 +281,26 @@ class Admission:
                 changes.changed(each.key)
                 self._watch(each.key, counters[each.key])
 
+    def _refused(
+        self,
+        changes: Changes,
+        applied: Sequence[Applied],
+        keys: list[str],
+        needs: list[int],
+        now: float,
+    ) -> Standing | None:
+        """Of the limits that have no room the one that will have none for longest."""
+        counters = changes.counters(keys)
+        full: list[Standing] = []
+        for each, key, need in zip(applied, keys, needs, strict=True):
+            counter = counters[key]
+            counter.expire(now)
+            counter.turn_back(self._span(each.limit, now)[1])
+            taken = counter.taken
+            if taken + need > each.limit.amount and not each.limit.soft:
+                full.append(Standing(each, taken, need, counter.fits_at(need, each.limit.amount, now)))
+        return max(full, key=lambda s: (s.resets is None, s.resets or 0), default=None)
+
     def _hold(
         self,
         changes: Changes,
@@ -363,18 +383,3 @@ def _need(limit: Limit, worst: Worst | None) -> int:
     if limit.measure == "cost":
         return (worst.nanos or 0) if worst else 0
     return 1
-
-
-def _refused(
-    changes: Changes, applied: Sequence[Applied], keys: list[str], needs: list[int], now: float
-) -> Standing | None:
-    """Of the limits that have no room the one that will have none for longest."""
-    counters = changes.counters(keys)
-    full: list[Standing] = []
-    for each, key, need in zip(applied, keys, needs, strict=True):
-        counter = counters[key]
-        counter.expire(now)
-        taken = counter.taken
-        if taken + need > each.limit.amount and not each.limit.soft:
-            full.append(Standing(each, taken, need, counter.fits_at(need, each.limit.amount, now)))
-    return max(full, key=lambda s: (s.resets is None, s.resets or 0), default=None)

@@ -12,11 +12,11 @@ import hmac
 import logging
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
 import orjson
 from pydantic import SecretStr
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 5.0, 30.0, 120.0, 600.0)
 MOST_WAITING = 1000
-_TIMEOUT = aiohttp.ClientTimeout(total=15)
+_TIMEOUT_S = 15
 _PREFIX = "whsec_"
 
 
@@ -54,7 +54,9 @@ class Events:
         audit: Callable[[Event], None] | None = None,
         count: Callable[[Event], None] | None = None,
         pauses: Sequence[float] = PAUSES_S,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._now = now
         self._listeners = [listener for listener in (audit, count) if listener is not None]
         self._webhooks = tuple(webhooks)
         self._pauses = tuple(pauses)
@@ -94,10 +96,12 @@ class Events:
         asyncio.run(self._send_all())
 
     async def _send_all(self) -> None:
+        import aiohttp  # 10 MB that a proxy without web hooks does without
+
         self._more, self._ended = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         sending: set[asyncio.Task[None]] = set()
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as session:
             while True:
                 self._begin(session, sending)
                 if self._closing:
@@ -107,7 +111,7 @@ class Events:
             self._ended.set()
             await asyncio.gather(*sending)
 
-    def _begin(self, session: aiohttp.ClientSession, sending: "set[asyncio.Task[None]]") -> None:
+    def _begin(self, session: "aiohttp.ClientSession", sending: "set[asyncio.Task[None]]") -> None:
         while self._waiting:
             event = self._waiting.popleft()
             for webhook in self._webhooks:
@@ -116,7 +120,7 @@ class Events:
                     sending.add(task)
                     task.add_done_callback(sending.discard)
 
-    async def _deliver(self, session: aiohttp.ClientSession, webhook: WebhookSettings, event: Event) -> None:
+    async def _deliver(self, session: "aiohttp.ClientSession", webhook: WebhookSettings, event: Event) -> None:
         pauses = iter(self._pauses)
         while not await self._send(session, webhook, event):
             pause = next(pauses, None)
@@ -126,9 +130,12 @@ class Events:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), pause)
 
-    async def _send(self, session: aiohttp.ClientSession, webhook: WebhookSettings, event: Event) -> bool:
+    async def _send(self, session: "aiohttp.ClientSession", webhook: WebhookSettings, event: Event) -> bool:
+        import aiohttp
+
         body = event.document()
-        headers = {"content-type": "application/json", **signed(webhook.secret, event, body)}
+        signature = signed(webhook.secret, event, body, self._now())
+        headers = {"content-type": "application/json", **signature}
         try:
             async with session.post(webhook.url, data=body, headers=headers, allow_redirects=False) as answer:
                 return answer.status < 300
@@ -137,9 +144,12 @@ class Events:
             return False
 
 
-def signed(secret: SecretStr | None, event: Event, body: bytes) -> dict[str, str]:
-    """The headers that prove who sent it: HMAC-SHA256 over id, time and body."""
-    when = str(int(event.at))
+def signed(secret: SecretStr | None, event: Event, body: bytes, now: float) -> dict[str, str]:
+    """The headers that prove who sent it: HMAC-SHA256 over id, time and body.
+
+    The time is that of this attempt: receivers take what is older than five minutes for a replay.
+    """
+    when = str(int(now))
     headers = {"webhook-id": event.id, "webhook-timestamp": when}
     text = secret.get_secret_value() if secret is not None else ""
     if text:

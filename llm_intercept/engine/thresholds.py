@@ -32,8 +32,8 @@ class Thresholds:
         for percent in limit.thresholds:
             if count * 100 >= limit.amount * percent:
                 reached = percent
-        if counter.told_until <= now:
-            counter.told = 0
+        if counter.told_until <= now or counter.told_of != limit.amount:
+            counter.told, counter.told_of = 0, limit.amount
         if reached > counter.told:
             counter.told, counter.told_until = reached, _until(stored, counter, now)
             applied = Applied(stored, key.partition(":")[2])

@@ -12,6 +12,8 @@ from llm_intercept.policy.windows import FOREVER, SECONDS, zone
 _MAY = {"requests": "make", "tokens": "use", "cost": "spend", "concurrency": "have"}
 _PER = {"minute": " a minute", "hour": " an hour", "day": " a day", "week": " a week", "month": " a month"}
 _AT_ONCE_S = 1.0  # nobody knows when a call will end
+_SOON_S = 60.0  # for longer no SDK waits
+_NOT_AGAIN = ("x-should-retry", "false")  # SDKs of OpenAI and Anthropic try again by themselves otherwise
 _HEADED = ("requests", "tokens")
 
 
@@ -92,12 +94,14 @@ def refusal(standing: Standing, now: float, headers: tuple[tuple[str, str], ...]
     parts.append(_when(standing, now))
     text = "; ".join(part for part in parts if part)
     budget = limit.measure == "cost"
+    wait = retry_after(standing, now)
+    hopeless = () if wait is not None and wait <= _SOON_S else (_NOT_AGAIN,)
     return Refusal(
         "budget" if budget else "rate_limit",
         "budget_exceeded" if budget else "rate_limit_exceeded",
         f"{text[0].upper()}{text[1:]}.",
-        retry_after(standing, now),
-        headers=headers,
+        wait,
+        headers=(*headers, *hopeless),
     )
 
 
@@ -115,7 +119,7 @@ def _when(standing: Standing, now: float) -> str:
     if limit.measure == "concurrency":
         return "try again when one of them has ended"
     if standing.resets is None:
-        return ""
+        return "that does not reset"
     if limit.per in SECONDS:
         return f"there is room again in {math.ceil(max(1.0, standing.resets - now))} s"
     return f"resets at {moment(standing.resets, limit.timezone)}"

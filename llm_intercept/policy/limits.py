@@ -115,8 +115,8 @@ class Applied:
 
     @property
     def key(self) -> str:
-        """The name of the counter."""
-        return f"{self.stored.id}:{self.member}"
+        """The name of the counter: a name in other letters is no other member."""
+        return f"{self.stored.id}:{self.member.lower()}"
 
 
 @dataclass(slots=True)

@@ -59,7 +59,8 @@ def _midnight(day: date, where: tzinfo) -> int:
 
 @dataclass(slots=True)
 class Counter:
-    """One limit's count of one member. `told` is the threshold last told of, `told_until` when that ends.
+    """One limit's count of one member. `told` is the threshold last told of, `told_until` when that ends,
+    `told_of` the amount that it was a part of.
 
     `used` and `reserved` are the sums over the cells, kept because they are asked for several times a call.
     """
@@ -69,13 +70,15 @@ class Counter:
     used: int = 0
     reserved: int = 0
     cells: list[Cell] = field(default_factory=list)
+    told_of: int = 0
 
     @classmethod
     def read(cls, text: str | None) -> "Counter":
         return cls() if text is None else cls(*orjson.loads(text))
 
     def text(self) -> str:
-        return orjson.dumps((self.told, self.told_until, self.used, self.reserved, self.cells)).decode()
+        told, sums = (self.told, self.told_until), (self.used, self.reserved)
+        return orjson.dumps((*told, *sums, self.cells, self.told_of)).decode()
 
     def expire(self, now: float) -> None:
         """Forgets cells that have ended. They end in their order, unless the time zone was changed."""
@@ -85,6 +88,13 @@ class Counter:
         self.cells = [cell for cell in cells if not _ended(cell, now)]
         self.used = sum(cell[USED] for cell in self.cells)
         self.reserved = sum(cell[RESERVED] for cell in self.cells)
+
+    def turn_back(self, end: int) -> None:
+        """What a clock that was far ahead has counted ends with the present period, which ends at `end`."""
+        if end != FOREVER and self.cells and self.cells[-1][START] > end:
+            for cell in self.cells:
+                if cell[START] > end:
+                    cell[END] = end
 
     @property
     def taken(self) -> int:

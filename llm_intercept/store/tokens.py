@@ -27,6 +27,7 @@ from llm_intercept.store.projects import Projects
 from llm_intercept.store.users import Users
 
 MOST_AT_ONCE = 1000
+_NAMESAKE = "SELECT 1 FROM tokens WHERE project_id = :project_id AND name = :name COLLATE NOCASE"
 _HINTED = 8  # characters of a token that its hint begins with
 
 
@@ -239,12 +240,13 @@ class Tokens:
 
     def _named(self, reference: str, project: str | None) -> Sequence[Token]:
         now = self._database.now_text()
-        clause = "(tokens.id = ? OR tokens.name = ?)"
+        clause = "(tokens.id = ? OR tokens.name = ? COLLATE NOCASE)"
         values = [now, reference, reference]
         if project is not None:
             clause += " AND tokens.project_id = ?"
             values.append(self._projects.get(project).id)
-        return [token_of(row, now) for row in self._database.rows(f"{SELECT} WHERE {clause}", values)]
+        found = [token_of(row, now) for row in self._database.rows(f"{SELECT} WHERE {clause}", values)]
+        return [token for token in found if reference in (token.id, token.name)] or found
 
     def _begins(self, row: Row, prefix: str) -> bool:
         if not prefix:
@@ -308,6 +310,8 @@ class Tokens:
             with self._database.write() as connection:
                 for values in rows:
                     name = values["name"]
+                    if connection.execute(_NAMESAKE, values).fetchone():
+                        raise sqlite3.IntegrityError
                     connection.execute(
                         "INSERT INTO tokens (id, project_id, name, user, user_id, kind, digest, hint, secret,"
                         " created_at, expires_at, policy, max_requests) VALUES (:id, :project_id, :name,"

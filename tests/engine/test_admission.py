@@ -193,6 +193,46 @@ def test_thresholds_are_told_once_in_a_period(place: Place) -> None:
     assert "everybody together may use 100 tokens a day" in str(place.events[0].data["text"])
 
 
+def test_another_amount_has_thresholds_of_its_own(place: Place) -> None:
+    admission = place.admission(limit("requests", 5, per="day", soft=True))
+    for call in "abcdef":
+        held(admission, call)
+    admission.book = LimitBook([StoredLimit("lim_0", limit("requests", 10, per="day", soft=True))])
+    for call in "ghij":
+        held(admission, call)
+    assert [(event.data["amount"], event.data["percent"]) for event in place.events] == [
+        *((5, 80), (5, 100)),
+        *((10, 80), (10, 100)),
+    ]
+
+
+@pytest.mark.parametrize("per", ["minute", "hour", "day", "week", "month", "total"])
+def test_a_clock_that_was_years_ahead_fills_nothing_for_years(place: Place, per: str) -> None:
+    admission = place.admission(limit("requests", 2, per=per))
+    now = place.now
+    place.now += 10 * 366 * 86_400
+    ahead = held(admission, "a")
+    place.now = now
+    held(admission, "b")
+    full = refused(admission).resets
+    assert (full or now) <= now + 31 * 86_400
+    admission.settle(ahead, Actual(1))
+    admission.flush()
+    assert counted(admission)["lim_0:"] == (1, 1)
+    if full is not None:
+        place.now = full
+        held(admission, "c")
+
+
+def test_a_clock_that_goes_back_a_little_lets_nothing_through(place: Place) -> None:
+    admission = place.admission(limit("requests", 2, per="minute"), limit("requests", 3, per="day"))
+    place.now = place.now // 86_400 * 86_400 + 86_400 + 1
+    held(admission, "a")
+    place.now -= 3
+    held(admission, "b")
+    refused(admission)
+
+
 def test_a_refusal_is_told_once(place: Place) -> None:
     admission = place.admission(limit("requests", 1, per="day"))
     held(admission)

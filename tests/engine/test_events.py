@@ -63,7 +63,7 @@ def hook(url: str, secret: str = "", *events: str) -> WebhookSettings:
     ("secret", "key"), [("plain", b"plain"), ("whsec_" + base64.b64encode(b"key").decode(), b"key")]
 )
 def test_what_is_sent_is_signed(receiver: Receiver, secret: str, key: bytes) -> None:
-    events = Events([hook(receiver.url, secret)])
+    events = Events([hook(receiver.url, secret)], now=lambda: 1_795_000_700.0)
     events.emit(EVENT)
     events.close(timeout=20)
     [(headers, body)] = receiver.came
@@ -71,11 +71,11 @@ def test_what_is_sent_is_signed(receiver: Receiver, secret: str, key: bytes) -> 
     text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{expected}"
-    assert (headers["webhook-id"], headers["webhook-timestamp"]) == ("evt_1", "1795000000")
+    assert (headers["webhook-id"], headers["webhook-timestamp"]) == ("evt_1", "1795000700")
 
 
 def test_without_a_secret_there_is_no_signature() -> None:
-    assert "webhook-signature" not in signed(None, EVENT, b"{}")
+    assert "webhook-signature" not in signed(None, EVENT, b"{}", 1.0)
 
 
 def test_it_is_sent_again_until_it_is_taken(receiver: Receiver) -> None:

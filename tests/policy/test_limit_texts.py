@@ -46,6 +46,7 @@ def test_a_rate_says_when_there_is_room() -> None:
         "room again in 12 s."
     )
     assert (refused.kind, refused.code, refused.retry_after) == ("rate_limit", "rate_limit_exceeded", 12)
+    assert refused.headers == ()
 
 
 def test_concurrency_is_worth_trying_again() -> None:
@@ -58,12 +59,14 @@ def test_what_never_fits_is_not_worth_trying_again() -> None:
     refused = refusal(standing(need=9_000_000_000, resets=None, **BUDGET), NOW)
     assert "that never fits" in refused.message
     assert refused.retry_after is None
+    assert refused.headers == (("x-should-retry", "false"),)
 
 
 def test_a_total_that_is_gone_is_gone() -> None:
     refused = refusal(standing(taken=10), NOW)
     assert refused.message == (
-        "Project demo may make 10 requests in total (limit lim_1); 10 are used or reserved."
+        "Project demo may make 10 requests in total (limit lim_1); 10 are used or reserved; that does not "
+        "reset."
     )
     assert refused.retry_after is None
 

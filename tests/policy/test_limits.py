@@ -70,6 +70,14 @@ def test_members_are_counted_apart_and_globs_together() -> None:
     assert keys == [{"a:gpt-1", "b:"}, {"a:gpt-2", "b:"}]
 
 
+def test_a_name_in_other_letters_is_the_same_member() -> None:
+    book = LimitBook([StoredLimit("lim_1", Limit(scope="model", measure="requests", amount=1))])
+    written = [
+        applied.key for name in ("GPT-4o", "gpt-4o") for applied in book.applicable(Parties(model=name))
+    ]
+    assert written == ["lim_1:gpt-4o"] * 2
+
+
 def test_an_empty_book_is_false() -> None:
     assert not LimitBook()
     assert LimitBook([StoredLimit("a", limit("global"))])

@@ -86,6 +86,13 @@ def test_errors(control: Control) -> None:
         control.tokens.create("default", "own:abc")
 
 
+def test_names_in_other_letters_are_the_same(control: Control) -> None:
+    made = control.tokens.create("default", "Laptop").token
+    with pytest.raises(Conflict, match="'laptop' already"):
+        control.tokens.create("default", "laptop")
+    assert control.tokens.get("LAPTOP").id == made.id
+
+
 def test_suspending(control: Control) -> None:
     control.tokens.create("default", "laptop")
     first = control.tokens.suspend("laptop")
