@@ -11,7 +11,7 @@ from mitmproxy import http
 from addons.exchanges import Exchanges, to_response
 from addons.guard import fail_closed, refuse
 from llm_intercept.allowing import refused_call
-from llm_intercept.errors import Reply
+from llm_intercept.errors import Refusal, Reply
 from llm_intercept.exchange import Exchange
 
 
@@ -58,17 +58,21 @@ class Route:
         starting = self.exchanges.gateway.start_local(exchange.provider.name)
         if starting is not None:
             return self._resolve_later(flow, exchange, starting)
-        self._decide(flow, exchange)
-        return None
+        return self._decide(flow, exchange)
 
     async def _resolve_later(
         self, flow: http.HTTPFlow, exchange: Exchange, starting: Awaitable[None]
     ) -> None:
         await starting
-        self._decide(flow, exchange)
+        if (pending := self._decide(flow, exchange)) is not None:
+            await pending
 
-    def _decide(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    def _decide(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
         refusal = self.exchanges.gateway.dispatch.resolve(exchange, exchange.request_headers)
-        if refusal is not None:
-            refuse(self.exchanges, flow, refusal)
         exchange.phases.admitted = self.exchanges.gateway.clock()
+        return None if refusal is None else self._pass_by(flow, exchange, refusal)
+
+    async def _pass_by(self, flow: http.HTTPFlow, exchange: Exchange, refusal: Refusal) -> None:
+        """This target cannot be called from here; another one may."""
+        if not await self.exchanges.gateway.tries.pass_by(exchange, refusal):
+            refuse(self.exchanges, flow, refusal)

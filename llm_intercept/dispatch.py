@@ -51,21 +51,21 @@ class Dispatch:
             return _no_credential(exchange) if not own else _needs_token(exchange)
         base_url = stored.base_url if stored else None
         called = self._registry.by_host(exchange.host) if exchange.entry != "base_url" else None
+        host = exchange.host if called is exchange.provider else None
         try:
             base_url = self._base_url(exchange, base_url, stored, called)
+            upstream = self._registry.upstream(
+                exchange.provider,
+                host,
+                exchange.path,
+                headers,
+                base_url or self._local_address(exchange.provider.name),
+            )
         except ConfigError as error:
             return Refusal("permission", "no_base_url", str(error))
-        host = exchange.host if called is exchange.provider else None
-        upstream = self._registry.upstream(
-            exchange.provider,
-            host,
-            exchange.path,
-            headers,
-            base_url or self._local_address(exchange.provider.name),
-        )
         if upstream is None:
             return _no_address(exchange)
-        if upstream[1] != exchange.host:
+        if exchange.entry == "base_url" or upstream[1] != exchange.host:
             self._configured.add((upstream[1], upstream[2]))
         exchange.target = Target(*upstream, *_key(stored, own and not exchange.moved))
         return None

@@ -61,9 +61,10 @@ class Tries:
             if refusal is None:
                 return None
             first = first or refusal
-            following = course.after(_SKIPPED)
+            passed, following = following, course.after(_SKIPPED)
             if following is not None:
                 rewind(exchange, course.start)
+                _not_tried(exchange, course, passed, refusal)
         return first
 
     async def go_on(self, exchange: Exchange, failure: Failure) -> float | None:
@@ -76,15 +77,38 @@ class Tries:
         following = course.after(failure)
         while following is not None:
             rewind(exchange, course.start)
-            starting = self._start_local(following.candidate.provider)
-            if starting is not None:
-                await starting
+            await self._started(following)
             if self._is_ready(exchange, course, following):
-                exchange.changes.append(_said(following, failure))
+                _again(exchange, course, following, failure)
                 return following.wait
             following = course.after(_SKIPPED)
         restore(exchange, before)
         return None
+
+    async def pass_by(self, exchange: Exchange, refusal: Refusal) -> bool:
+        """The first target cannot be called from here (its address or key is none): is there another?"""
+        course = exchange.course
+        while course is not None:
+            passed, following = course.current, course.after(_SKIPPED)
+            if following is None:
+                break
+            self._give_back(course)
+            rewind(exchange, course.start)
+            _not_tried(exchange, course, passed, refusal)
+            await self._started(following)
+            problem = self._plan(exchange, course, following) or self._resolve(exchange)
+            if problem is None:
+                return True
+            refusal = problem
+        return False
+
+    async def _started(self, following: Try) -> None:
+        starting = self._start_local(following.candidate.provider)
+        if starting is not None:
+            await starting
+
+    def _resolve(self, exchange: Exchange) -> Refusal | None:
+        return self._dispatch.resolve(exchange, exchange.request_headers)
 
     def ended(self, exchange: Exchange) -> None:
         """The call is over, however: says of its target what it has shown. Only the first time counts."""
@@ -110,8 +134,7 @@ class Tries:
     def _is_ready(self, exchange: Exchange, course: Course, following: Try) -> bool:
         if self._plan(exchange, course, following) is not None:
             return False
-        resolved = self._dispatch.resolve(exchange, exchange.request_headers) is None
-        if resolved and self._admits(exchange):
+        if self._resolve(exchange) is None and self._admits(exchange):
             return True
         self._give_back(course)
         return False
@@ -207,9 +230,21 @@ def _changed(exchange: Exchange, now: Try, body: bytes) -> bytes | None:
     return changed
 
 
-def _said(following: Try, failure: Failure) -> str:
+def _again(exchange: Exchange, course: Course, following: Try, failure: Failure) -> None:
+    """Before what is changed for this try alone, so that those of all tries stay on the row."""
     what = str(failure.status) if failure.status else failure.kind
-    return f"try {following.number}: {following.candidate.provider} after {what}"
+    said = f"try {following.number}: {following.candidate.provider} after {what}"
+    exchange.changes.insert(course.start.changes, said)
+    course.start.changes += 1
+
+
+def _not_tried(exchange: Exchange, course: Course, passed: Try, refusal: Refusal) -> None:
+    """Onto the row as well; that a breaker is open is no news."""
+    if refusal.kind != "unavailable":
+        target = passed.candidate
+        said = f"not tried: {target.provider}/{target.model}: {refusal.message}"
+        exchange.warnings.insert(course.start.warnings, said)
+        course.start.warnings += 1
 
 
 def _ttft_ms(exchange: Exchange) -> float | None:

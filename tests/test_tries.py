@@ -87,7 +87,7 @@ def test_a_target_is_busy_while_it_is_tried(course: Course) -> None:
     assert (where(exchange), course.busy()) == (("openai", "gpt-4o"), (1, 0))
     assert course.go_on(exchange) == 0.0
     assert (where(exchange), course.busy()) == (("groq", "llama"), (0, 1))
-    assert exchange.changes[-1] == "try 2: groq after 503"
+    assert exchange.changes[0] == "try 2: groq after 503"
     assert exchange.status is None
     exchange.phases.sent, exchange.status = 2.0, 200
     course.tries.ended(exchange)
@@ -157,6 +157,52 @@ def test_timeouts_are_those_of_the_provider_that_is_tried(course: Course) -> Non
     assert exchange.timeouts.first_byte == 600.0
     course.go_on(exchange)
     assert exchange.timeouts.first_byte == 7.0
+
+
+def test_all_tries_stay_on_the_row(course: Course) -> None:
+    course.bench.keys("mistral", "main")
+    course.bench.route("three", "openai/gpt-4o", "groq/llama", "mistral/m")
+    exchange = course.begin("three")
+    course.go_on(exchange, Failure("connect"))
+    course.go_on(exchange)
+    said = [change for change in exchange.changes if change.startswith("try")]
+    assert said == ["try 2: groq after connect", "try 3: mistral after 503"]
+    assert exchange.changes[2:] == ["provider: openai -> mistral", "model: three -> m"]
+
+
+def test_a_target_without_an_address_is_passed_by(course: Course) -> None:
+    """Nobody knows where this Azure is; the row says that it was not tried."""
+    course.bench.keys("azure", "main")
+    course.bench.route("lost", "azure/gpt-5", "groq/llama")
+    exchange = course.begin("lost")
+    refusal = course.tries._dispatch.resolve(exchange, {})
+    assert refusal is not None
+    assert asyncio.run(course.tries.pass_by(exchange, refusal))
+    assert exchange.target is not None
+    assert (where(exchange), exchange.target.host) == (("groq", "llama"), "api.groq.com")
+    assert course.busy() == (0, 1)
+    assert course.bench.health.busy("azure", "gpt-5") == 0
+    [said] = exchange.warnings
+    assert said.startswith("not tried: azure/gpt-5: It is not known where Azure OpenAI is reached")
+
+
+def test_when_no_target_has_an_address_the_call_is_refused(course: Course) -> None:
+    course.bench.keys("azure", "main")
+    course.bench.route("lost", "azure/gpt-5", "azure/gpt-4o")
+    exchange = course.begin("lost")
+    refusal = course.tries._dispatch.resolve(exchange, {})
+    assert refusal is not None
+    assert not asyncio.run(course.tries.pass_by(exchange, refusal))
+    course.tries.ended(exchange)
+    assert course.bench.health.busy("azure", "gpt-4o") == 0
+
+
+def test_a_target_that_does_not_serve_this_is_passed_by(course: Course) -> None:
+    course.bench.keys("voyage", "main")
+    course.bench.route("asked", "voyage/voyage-3", "groq/llama")
+    exchange = course.begin("asked")
+    assert where(exchange) == ("groq", "llama")
+    assert exchange.warnings == ["not tried: voyage/voyage-3: Voyage AI does not serve chat in openai_chat."]
 
 
 # --- what failed

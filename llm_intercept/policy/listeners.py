@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from llm_intercept.errors import ConfigError
+from llm_intercept.providers.hosts import is_name
 
 type Kind = Literal["regular", "reverse", "upstream", "local", "wireguard"]
 
@@ -72,6 +73,8 @@ def _with_url(kind: Literal["reverse", "upstream"], text: str) -> Mode:
         raise ConfigError(f"{text!r} is not a URL ({error}); for example {example}") from None
     if scheme not in ("http", "https") or not host:
         raise ConfigError(f"{kind} needs a URL with http:// or https:// and a host, for example {example}")
+    if not is_name(host):
+        raise ConfigError(f"{host} cannot be the name of a host")
     if "@" in url.netloc:
         raise ConfigError(f"a name and password in the URL of {kind} are not supported; leave them out")
     if url.path not in ("", "/") or url.query or url.fragment:

@@ -55,28 +55,32 @@ def permits(names: Collection[str], host: str) -> bool:
     return any(".".join(labels[start:]) in names for start in range(len(labels)))
 
 
+def is_name(host: str) -> bool:
+    """Whether a resolver can be asked for it at all: no part is empty or longer than 63 characters."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 @cache
 def split(base_url: str, owner: str) -> tuple[str, str, int, str]:
     """(scheme, host, port, path without trailing slash) of a base URL."""
-    parts = urlsplit(base_url.strip())
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        parts = urlsplit(base_url.strip())
+        port = (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
     except ValueError:
-        port = 0
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or not port
-        or parts.query
-        or parts.username
-    ):
+        parts, port = urlsplit(""), 0
+    known = parts.scheme in ("http", "https") and is_name(parts.hostname or ".") and bool(port)
+    if not known or parts.query or parts.username is not None:
         # a password or a key in the URL must not reach a log
-        shown = "this" if parts.query or "@" in base_url else repr(base_url)
+        shown = "this" if "?" in base_url or "@" in base_url else repr(base_url)
         raise ConfigError(
             f"{shown} is no base URL for {owner}: "
             "write http(s)://host[:port][/path], without query or password"
         )
-    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
+    return parts.scheme, parts.hostname or "", port, parts.path.rstrip("/")
 
 
 def remaining_prefix(prefix: str, path: str) -> str:

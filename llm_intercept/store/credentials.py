@@ -3,13 +3,13 @@
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.policy.targets import checked_pool
 from llm_intercept.policy.tokens import key_hint
+from llm_intercept.providers import hosts
 from llm_intercept.store.database import Database, checked_name
 
 HEAVIEST = 1_000_000
@@ -80,7 +80,7 @@ class Credentials:
             "name": name,
             "secret": self._database.vault.encrypt(SecretStr(key)),
             "hint": key_hint(key),
-            "base_url": _checked_url(base_url),
+            "base_url": _checked_url(base_url, provider),
             "created_at": self._database.now_text(),
             "weight": _checked_weight(weight),
             "pool": _checked_pool(pool),
@@ -200,14 +200,10 @@ def _checked_pool(pool: str) -> str:
         raise ConfigError(str(error)) from None
 
 
-def _checked_url(url: str | None) -> str | None:
+def _checked_url(url: str | None, provider: str) -> str | None:
+    """A query or a password in it would be shown wherever the URL is; ConfigError says so."""
     if url is None:
         return None
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(f"{url!r} is not a base URL; write it like https://relay.example.com/v1")
+    url = url.strip()
+    hosts.split(url, provider)
     return url.rstrip("/")

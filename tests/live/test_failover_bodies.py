@@ -110,7 +110,7 @@ def test_a_retry_at_the_same_target_is_the_same(proxy: Proxied, there: Upstream,
     assert (second.header("x-own"), second.header("content-encoding")) == ("kept", coding)
     assert second.header("authorization") == f"Bearer {REAL.format('openai')}"
     assert row["request_sha256"] == row["upstream_sha256"] == second.sha256
-    assert json.loads(row["changes"])[-1] == "try 2: openai after 503"
+    assert json.loads(row["changes"])[0] == "try 2: openai after 503"
 
 
 async def _whole(request: Request, to: Answer) -> None:

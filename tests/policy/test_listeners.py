@@ -84,6 +84,7 @@ def test_the_keys_of_a_wireguard_server_have_a_file() -> None:
         ("reverse:https://x/v1", "has no path"),
         ("reverse:https://x?y=1", "has no path"),
         ("upstream:http://user:password@x", "name and password"),
+        ("upstream:http://proxy..example:3128", "cannot be the name of a host"),
     ],
 )
 def test_what_is_no_mode(text: str, message: str) -> None:

@@ -43,10 +43,14 @@ def test_switching_and_removing(control: Control) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["relay.example", "ftp://relay.example", "https://", "https://x:99999/", "http://[x"]
+    "url",
+    [
+        *("relay.example", "ftp://relay.example", "https://", "https://x:99999/", "http://[x", "https://x:0"),
+        *("https://a..example", f"https://{64 * 'a'}.example", "https://x/v1?key=k", "https://u:p@x.example"),
+    ],
 )
 def test_base_urls_that_are_none(control: Control, url: str) -> None:
-    with pytest.raises(ConfigError, match="is not a base URL"):
+    with pytest.raises(ConfigError, match="is no base URL for openai"):
         control.credentials.add("openai", KEY, base_url=url)
 
 
