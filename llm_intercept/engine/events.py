@@ -16,12 +16,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import orjson
 from pydantic import SecretStr
 
 from llm_intercept.settings import WebhookSettings
 from llm_intercept.settings.hidden import origin
+
+if TYPE_CHECKING:
+    import aiohttp
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from llm_intercept.engine.health import Health, TargetKey
 from llm_intercept.errors import InterceptError
 from llm_intercept.home import Home
-from llm_intercept.keytest import run_test
 from llm_intercept.providers import Registry
 from llm_intercept.settings import Settings
 from llm_intercept.store.control import Control
@@ -56,6 +55,8 @@ def asker(
     """Asks providers themselves. Not where there is nothing to ask with: a client's own key is not ours."""
 
     async def ask(name: str, credential: str) -> bool:
+        from llm_intercept.keytest import run_test  # with an HTTP client that only probes need
+
         provider = registry.providers.get(name)
         key = _key(control, name, credential)
         if provider is None or (key is None and not provider.key_optional):
