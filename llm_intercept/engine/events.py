@@ -124,7 +124,9 @@ class Events:
                     sending.add(task)
                     task.add_done_callback(sending.discard)
 
-    async def _deliver(self, session: "aiohttp.ClientSession", webhook: WebhookSettings, event: Event) -> None:
+    async def _deliver(
+        self, session: "aiohttp.ClientSession", webhook: WebhookSettings, event: Event
+    ) -> None:
         pauses = iter(self._pauses)
         while not await self._send(session, webhook, event):
             pause = next(pauses, None)
