@@ -74,7 +74,10 @@ def _get(headers: http.Headers, name: str | bytes, default: Any = None) -> Any:
 def _contains(headers: http.Headers, name: object) -> bool:
     wanted = _key(name) if isinstance(name, str | bytes) else b""
     size = len(wanted)
-    return any(len(field) == size and field.lower() == wanted for field, _ in headers.fields)
+    for field, _ in headers.fields:
+        if len(field) == size and field.lower() == wanted:
+            return True
+    return False
 
 
 _FIELDS: dict[type[hooks.Hook], tuple[str, ...]] = {}
