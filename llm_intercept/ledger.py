@@ -84,8 +84,11 @@ class Ledger:
 
     @staticmethod
     def _estimable(row: RequestRow, exchange: Exchange, reading: Reading) -> bool:
-        answered = exchange.status is not None and exchange.status < 300
-        if row.operation not in GENERATING or not answered:
+        if row.operation not in GENERATING:
+            return False
+        if exchange.status is None:  # the provider has read the question, and charges for that at least
+            return row.outcome == "client_gone" and exchange.phases.sent > 0
+        if exchange.status >= 300:
             return False
         if reading.usage.known:  # with the reason of the end comes the final count; before, a placeholder
             cut = exchange.ended_by or exchange.stopped

@@ -229,6 +229,32 @@ def test_cut_is_cut(old: Upstream, proxy: Proxied) -> None:
         gate.open()
 
 
+@pytest.mark.parametrize("body", [wire.CHAT, wire.CHAT_STREAM_ASKED], ids=["whole", "stream"])
+def test_a_question_that_was_cut_before_its_answer_is_counted(
+    old: Upstream, proxy: Proxied, body: dict[str, Any]
+) -> None:
+    since, gate = proxy.last_id(), whole(old, wire.chat_answer())
+    with proxy.control() as control:
+        control.projects.change("demo", hangup="cut")
+        id_ = control.limits.set(Limit(scope="project", name="demo", measure="tokens", amount=10**6)).id
+    try:
+        connection = proxy.connection()
+        connection.request("POST", wire.COMPLETIONS, json.dumps(body).encode(), proxy.headers)
+        wait_for(lambda: old.requests and old.last.complete, "the request has arrived")
+        connection.close()
+        [row] = proxy.settled(since)
+        assert (row["outcome"], row["status"], row["usage_source"]) == ("client_gone", None, "estimated")
+        assert row["input_tokens"] > 0
+        assert row["output_tokens"] == 0
+        assert row["cost_nanos"] > 0
+        assert counted(proxy, id_) == (row["input_tokens"], 0)
+    finally:
+        draining(proxy)
+        gate.open()
+        with proxy.control() as control:
+            control.limits.remove(id_)
+
+
 def test_what_is_too_long_is_given_up(old: Upstream, proxy: Proxied) -> None:
     since, gate = proxy.last_id(), old.gate()
     ended = old.gate()
