@@ -12,6 +12,7 @@ from yarl import URL
 
 from llm_intercept import __version__, bundle
 from llm_intercept.home import Home
+from llm_intercept.policy.tokens import CONTROL
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import Outgoing, Provider
 from llm_intercept.settings import Settings
@@ -46,6 +47,8 @@ async def run_test(
     request = request_for(registry, provider, credential, now)
     if request is None:
         return KeyTest(provider.name, True, None, "", _no_address(provider))
+    if any(CONTROL.search(value) for _, value in request.headers):
+        return KeyTest(provider.name, False, None, "", "The key has a line break in it; copy it as one line.")
     url = str(URL.build(scheme=request.scheme, host=request.host, port=request.port)) + request.path
     try:
         status, body = await _send(request, url, _trust(settings, home))

@@ -88,6 +88,14 @@ def test_the_answer_in_a_sentence(tmp_path: Path, status: int, body: object, ok:
     assert asked[0][1]["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("key", ["sk-abc\r\nX-Evil: 1", "{\n}", "sk-abc\x00def"])
+def test_a_key_that_no_header_can_hold(tmp_path: Path, key: str) -> None:
+    with provider_that_answers(200, {}) as (url, asked):
+        found = ask("openai", url, tmp_path, key)
+    assert (found.ok, found.status, asked) == (False, None, [])
+    assert "line break" in found.sentence
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     found = ask("openai", "http://127.0.0.1:9", tmp_path)
     assert (found.ok, found.status) == (False, None)

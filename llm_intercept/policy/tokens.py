@@ -192,11 +192,19 @@ def key_hint(key: str) -> str:
     return f"{prefix[0] if prefix else ''}...{key[-4:]}"
 
 
+def key_problem(key: str) -> str:
+    """Why it cannot be sent to a provider; "" if it can. Service accounts are documents of several lines."""
+    if key.lstrip().startswith("{") or not CONTROL.search(key):
+        return ""
+    return "the key has a line break or another control character in it; copy it again, as one line"
+
+
 def fingerprint(key: str, digest: Callable[[str], bytes]) -> str:
     """Eight hexadecimal digits that stand for a client's own key in rows."""
     return digest(key)[:4].hex()
 
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.policy.targets import checked_pool
-from llm_intercept.policy.tokens import key_hint
+from llm_intercept.policy.tokens import key_hint, key_problem
 from llm_intercept.providers import hosts
 from llm_intercept.store.database import Database, checked_name
 
@@ -74,6 +74,8 @@ class Credentials:
         key = secret.get_secret_value().strip()
         if not key and base_url is None:
             raise ConfigError("the key is empty; pass it with --key-env NAME or --key-stdin")
+        if problem := key_problem(key):
+            raise ConfigError(problem)
         values = {
             "id": self._database.new_id("cred"),
             "provider": provider,

@@ -42,6 +42,13 @@ def test_switching_and_removing(control: Control) -> None:
     assert control.credentials.list() == []
 
 
+def test_a_key_of_several_lines_is_a_document_or_a_mistake(control: Control) -> None:
+    with pytest.raises(ConfigError, match="line break"):
+        control.credentials.add("openai", SecretStr("sk-abcdefghij\nklmnopqrst"))
+    document = SecretStr('{\n"client_email": "a@b.example"\n}')
+    assert control.credentials.add("vertex", document).hint == "a@b.example"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -1,6 +1,6 @@
 """Providers and the keys that are stored for them. Keys go in and never come out."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import Field, SecretStr
@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from llm_dashboard.api.fields import Name, Pool
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, sliced
+from llm_dashboard.api.problem import Problem
 from llm_intercept.errors import NotFound
 from llm_intercept.keytest import KeyTest, run_test
 from llm_intercept.manage import Management
@@ -196,10 +197,11 @@ async def test_unsaved(call: Call[Nothing, CredentialTrial]) -> object:
     body=CredentialTrial,
     where="here",
     command="provider models --key-env",
+    codes=("provider_failed",),
 )
 async def models_unsaved(call: Call[Nothing, CredentialTrial]) -> object:
     """As the provider lists them. Admins only."""
-    return _listed(await _test(call, *await _unsaved(call)))
+    return await _listed(call, *await _unsaved(call))
 
 
 @table.post(
@@ -216,10 +218,11 @@ async def test(call: Call[Nothing, Nothing]) -> object:
     Models,
     where="here",
     command="provider models --name",
+    codes=("provider_failed",),
 )
 async def models(call: Call[Nothing, Nothing]) -> object:
     """As the provider lists them for this key. Admins only."""
-    return _listed(await _test(call, *await _saved(call)))
+    return await _listed(call, *await _saved(call))
 
 
 def _provider(management: Management, name: str) -> Provider:
@@ -271,21 +274,22 @@ def _may(management: Management, call: Call[Any, Any], action: str) -> None:
 
 async def _test(call: Call[Any, Any], provider: Provider, key: StoredCredential) -> KeyTest:
     stage = call.stage
-    return await run_test(stage.registry, provider, key, stage.settings, stage.home, call.now_us / 1e6)
+    found = await run_test(stage.registry, provider, key, stage.settings, stage.home, call.now_us / 1e6)
+    return replace(found, sentence=_without(found.sentence, key))
 
 
 async def _tried(call: Call[Any, Any], provider: Provider, key: StoredCredential) -> dict[str, object]:
+    return asdict(await _test(call, provider, key))
+
+
+async def _listed(call: Call[Any, Any], provider: Provider, key: StoredCredential) -> dict[str, object]:
     found = await _test(call, provider, key)
-    return {**asdict(found), "sentence": _without(found.sentence, key)}
+    if not found.ok:
+        raise Problem("provider_failed", found.sentence)
+    return {"provider": found.provider, "models": list(found.models)}
 
 
 def _without(text: str, key: StoredCredential) -> str:
     """A provider may repeat what it was sent."""
     secret = key.secret.get_secret_value().strip()
     return text.replace(secret, "[the key]") if secret else text
-
-
-def _listed(found: KeyTest) -> dict[str, object]:
-    if not found.ok:
-        raise NotFound(f"no list of models: {found.status or 'the provider cannot be reached'}")
-    return {"provider": found.provider, "models": list(found.models)}

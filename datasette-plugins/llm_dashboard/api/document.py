@@ -179,4 +179,4 @@ def _codes(operation: Operation) -> list[str]:
         codes += ["conflict", "precondition_failed", "invalid_header"]
     if operation.creates:
         codes.append("idempotency_conflict")
-    return codes
+    return [*codes, *operation.codes]

@@ -67,7 +67,7 @@ class Operation:
     `scope` is what an API token needs; `command` names what does the same on the command line, and `commands`
     further ones that this operation stands for. `gives` says where in the answer a value stands for a
     parameter in the paths of the same table; `words` are the schemas of parameters that take few words;
-    `files` those of the answer by media type, where it is a file.
+    `files` those of the answer by media type, where it is a file; `codes` are errors that others have not.
     """
 
     id: str
@@ -90,6 +90,7 @@ class Operation:
     gives: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_intercept.errors import ConfigError, Conflict, Forbidden, InterceptError, NotFound, StoreError
+from llm_intercept.secrecy import said
 
 # code -> (status, when it is said); the document and docs/api.md are made from this table.
 CODES: dict[str, tuple[int, str]] = {
@@ -27,6 +28,7 @@ CODES: dict[str, tuple[int, str]] = {
     "missing_field": (422, "A field is missing; `field` names it."),
     "unknown_field": (422, "A field is not known; `field` names it."),
     "unusable": (422, "The values are readable and make no sense together, or name what cannot be."),
+    "provider_failed": (424, "The provider was asked, and refused or could not be reached."),
     "rate_limited": (429, "Too many requests; `Retry-After` says how long to wait."),
     "internal": (500, "A fault of ours; the log has it under the request_id."),
     "unavailable": (503, "A database is locked, full or missing; try again."),
@@ -58,10 +60,10 @@ class Problem(Exception):
     def __init__(
         self, code: str, message: str, field: str | None = None, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
-        super().__init__(message)
+        self.message = said(message)  # what was sent may have a key in the wrong place
+        super().__init__(self.message)
         self.code = code
-        self.message = message
-        self.field = field
+        self.field = None if field is None else said(field)
         self.headers = headers
 
     @property

@@ -114,6 +114,16 @@ def test_a_wrong_body_is_told_by_its_field(full: World, id_: str) -> None:
     assert (plain.status_code, plain.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
+def test_a_provider_that_refuses_is_told_of_in_its_words(full: World) -> None:
+    with provider_that_answers(401, {"error": {"message": f"sk-{SECRET} is no key"}}) as (url, _):
+        body = {"provider": "openai", "key": f"sk-{SECRET}", "base_url": url}
+        tried = full.post("/credentials/test", body)
+        listed = full.post("/credentials/models", body)
+    assert (tried.status_code, tried.json()["ok"], tried.json()["status"]) == (200, False, 401)
+    assert (listed.status_code, listed.json()["error"]["code"]) == (424, "provider_failed")
+    assert "refuses the key (401): [the key] is no key" in listed.json()["error"]["message"]
+
+
 def test_no_answer_holds_a_key(full: World) -> None:
     """After all of the above; a token's text is only in the answer that made it."""
     assert len(full.seen) > len(CASES)
