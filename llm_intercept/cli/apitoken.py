@@ -45,7 +45,7 @@ def command() -> None:
 @pass_session
 def create(session: Session, name: str, user: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Make a token. It is printed this once."""
-    lifetime = parse_duration(expires) if expires else None
+    lifetime = None if expires is None else parse_duration(expires)
     made = Accounts(session.manage.desk).create_api_token(session.actor, name, scope, lifetime, user)
     if as_json:
         token = made.token

@@ -80,10 +80,13 @@ def _rule(text: str) -> tuple[str, object]:
     words = [word.strip() for word in rule.split(",") if word.strip()]
     if not mark or not words:
         raise ConfigError(f"{text!r} is no rule; write NAME=max:NUMBER, NAME=min:A,max:B or NAME=VALUE,VALUE")
-    limits = [word.partition(":") for word in words]
-    if all(key in ("min", "max") and colon for key, colon, _ in limits):
-        return name.strip(), {key: value for key, _, value in limits}
-    return name.strip(), [_value(word) for word in words]
+    limits = [word.partition(":") for word in words if word.startswith(("min:", "max:"))]
+    if not limits:
+        return name.strip(), [_value(word) for word in words]
+    range_ = {key: _value(value) for key, _, value in limits}
+    if len(range_) < len(words) or not all(type(value) in (int, float) for value in range_.values()):
+        raise ConfigError(f"{text!r} is no range; write NAME=max:NUMBER or NAME=min:A,max:B")
+    return name.strip(), range_
 
 
 def _value(word: str) -> object:

@@ -1,6 +1,7 @@
 """`llm-intercept token`."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -101,7 +102,7 @@ def create(
     **given: Any,
 ) -> None:
     """Make a token, or several. They are printed this once."""
-    lifetime = parse_duration(expires) if expires else None
+    lifetime = _duration(expires)
     wanted = Wanted(user, lifetime, aws, policy_of(given) or Policy(), max_requests)
     if count is not None:
         batch = session.manage.tokens.create_many(session.actor, project, name, count, wanted)
@@ -118,6 +119,11 @@ def create(
         max_requests=max_requests,
     )
     _print_new(made, as_json)
+
+
+def _duration(text: str | None) -> timedelta | None:
+    """An empty one is a mistake: of a script whose variable is not set."""
+    return None if text is None else parse_duration(text)
 
 
 def _print_new(made: NewToken, as_json: bool) -> None:
@@ -232,7 +238,7 @@ def set_(
         policy=policy,
         max_requests=max_requests,
         user=user,
-        lifetime=parse_duration(expires) if expires else None,
+        lifetime=_duration(expires),
     )
     _print(session, changed, as_json)
 
@@ -265,8 +271,8 @@ def refresh(
         session.actor,
         token,
         project,
-        lifetime=parse_duration(expires) if expires else None,
-        overlap=parse_duration(overlap) if overlap else None,
+        lifetime=_duration(expires),
+        overlap=_duration(overlap),
     )
     _print_new(made, as_json)
 

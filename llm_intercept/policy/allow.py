@@ -4,6 +4,7 @@ A policy names what is allowed; a part that names nothing allows everything. A c
 policy of its token and by that of its project. What cannot be read is not allowed by a rule about it.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,6 +22,9 @@ _LOOKING_UP = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 _WITHOUT_MODEL = frozenset(("models", "files"))  # operations that ask no model for anything
 _MODEL = "model"
 _SHOWN = 120
+_SAID = re.compile(
+    r"(?!(?:Range|tuple|int|float|str|bool)$)[\w.-]+"
+)  # of where an error is; not our own types
 
 
 class Verdict(NamedTuple):
@@ -90,7 +94,7 @@ def parsed(values: object) -> Policy:
         return Policy.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("Range", "tuple"))
+        where = ".".join(str(part) for part in first["loc"] if _SAID.fullmatch(str(part)))
         raise ConfigError(f"policy, {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 

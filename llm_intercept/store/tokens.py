@@ -178,9 +178,7 @@ class Tokens:
 
         It works as long again as it was made for, or for `lifetime`; the old secret for `overlap` still.
         """
-        token = self.get(reference, project)
-        if token.state == "revoked":
-            raise Conflict(f"the token {token.name} was revoked; make a new one (llm-intercept token create)")
+        token = self._unrevoked(reference, project)
         text, secret = self._mint(token.kind == "aws")
         now = self._database.clock()
         if lifetime is None and token.expires_at is not None:
@@ -202,14 +200,14 @@ class Tokens:
 
     def suspend(self, reference: str, project: str | None = None) -> Token:
         """Refused from the next call on, until it is resumed. Twice is no error."""
-        token = self.get(reference, project)
+        token = self._unrevoked(reference, project)
         if token.suspended_at is None:
             self._update([token], {"suspended_at": self._database.now_text()})
         return self.get(token.id)
 
     def resume(self, reference: str, project: str | None = None) -> Token:
-        """Takes a suspension back; what is revoked or expired stays so."""
-        token = self.get(reference, project)
+        """Takes a suspension back; what has expired stays so."""
+        token = self._unrevoked(reference, project)
         self._update([token], {"suspended_at": None})
         return self.get(token.id)
 
@@ -237,6 +235,12 @@ class Tokens:
     def issued(self, kind: str, digest: bytes) -> IssuedToken | None:
         """Everything needed to judge a token of this kind; None if there is none."""
         return issued(self._database, kind, digest)
+
+    def _unrevoked(self, reference: str, project: str | None) -> Token:
+        token = self.get(reference, project)
+        if token.state == "revoked":
+            raise Conflict(f"the token {token.name} was revoked; make a new one (llm-intercept token create)")
+        return token
 
     def _named(self, reference: str, project: str | None) -> Sequence[Token]:
         now = self._database.now_text()

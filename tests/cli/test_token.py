@@ -99,7 +99,10 @@ def test_restrictions(cli, cli_json) -> None:
     ("words", "said"),
     [
         (["--limit-parameter", "max_tokens"], "NAME=max:NUMBER"),
-        (["--limit-parameter", "max_tokens=max:many"], "parameters.max_tokens"),
+        (["--limit-parameter", "max_tokens=max:many"], "'max_tokens=max:many' is no range"),
+        (["--limit-parameter", "max_tokens=max:9,many"], "is no range"),
+        (["--limit-parameter", "temperature=min:2,max:1"], "parameters.temperature: a range has"),
+        (["--expires", ""], "is not a duration"),
         (["--allow-ip", "here"], "no address"),
         (["--allow-origin", "example.com"], "no origin"),
     ],
@@ -127,6 +130,9 @@ def test_suspend_and_resume(cli, cli_json) -> None:
     assert [t["state"] for t in cli_json("token", "resume", "a")] == ["active"]
     assert [t["name"] for t in cli_json("token", "list", "--state", "active")] == ["a"]
     assert "No such tokens" in cli("token", "list", "--state", "exhausted").stdout
+    cli("token", "revoke", "a", "--yes")
+    for word in ("suspend", "resume"):
+        assert "was revoked" in cli("token", word, "a", code=1).stderr
 
 
 def test_refresh(cli, cli_json) -> None:
