@@ -15,7 +15,7 @@ from llm_intercept.policy.pricing import Pricing
 from llm_intercept.providers import Registry
 from llm_intercept.router import Router, blended_price
 from llm_intercept.settings import Settings
-from llm_intercept.store import pools
+from llm_intercept.store import journal, pools, speeds
 from llm_intercept.store.control import Control
 from llm_intercept.store.issuers import Issuers
 from llm_intercept.tools.housekeeping import Daily, Housekeeper, Wishes
@@ -44,7 +44,7 @@ class Routing:
 def routing(base: Base, models: ModelMap, chance: Callable[[], float]) -> Routing:
     """With what was known before a restart."""
     health = Health(base.settings.breaker, time.time)
-    health.restore(*pools.read(base.home.usage_db))
+    health.restore(*pools.read(base.home.usage_db), speeds.read(base.home.usage_db, time.time_ns() // 1000))
     issuers = Issuers(base.home.usage_db)
     router = Router(
         base.control,
@@ -59,6 +59,16 @@ def routing(base: Base, models: ModelMap, chance: Callable[[], float]) -> Routin
         time.time,
     )
     return Routing(health, issuers, router)
+
+
+def explaining(base: Base, models: ModelMap) -> Router:
+    """As the running proxy has it, from what that has written down; nothing is taken from it.
+
+    Where a strategy draws lots, explanations draw the middle one, so that two of them agree.
+    """
+    found = routing(base, models, lambda: 0.5)
+    found.health.resume(journal.under_way(base.home.journal))
+    return found.router
 
 
 async def probing(base: Base, health: Health) -> None:

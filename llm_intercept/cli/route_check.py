@@ -60,9 +60,13 @@ def _check_dialects(route: Route) -> None:
 def _names(session: Session, route: Route) -> Iterator[str]:
     projects = {project.name for project in session.control.projects.list()}
     tokens = {token.name for token in session.control.tokens.list()}
+    models = session.settings.models
+    aliases = {name for rules in (models, *models.projects.values()) for name in rules.aliases}
+    aliases |= {alias.name for alias in session.control.aliases.list()}
     for kind, named, known in (
         ("project", route.match.projects, projects),
         ("token", route.match.tokens, tokens),
+        ("alias", route.match.aliases, aliases),
     ):
         for name in named:
             # `own:...` names a client's own key.
@@ -81,6 +85,8 @@ def _keys(session: Session, target: RouteTarget, provider: Provider | None) -> I
             f"no key of {provider.name} is in the pool {target.pool!r}: "
             f"llm-intercept key set {provider.name} --pool {target.pool}"
         )
+    elif target.pool and not any(key.pool == target.pool for key in keys):
+        yield f"no key of {provider.name} is in the pool {target.pool!r}; those without a pool are used"
 
 
 def _models(session: Session, target: RouteTarget, provider: Provider | None) -> Iterator[str]:

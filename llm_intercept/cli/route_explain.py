@@ -21,8 +21,6 @@ from llm_intercept.store.projects import DEFAULT_PROJECT
 if TYPE_CHECKING:
     from llm_intercept.router import Explanation, Router
 
-# Where a strategy draws lots, explanations draw the middle one, so that two of them agree.
-_MIDDLE = 0.5
 _COLUMNS = {
     "number": "#",
     "target": "target",
@@ -127,7 +125,7 @@ def _router(session: Session, models: ModelMap) -> "Router":
     session.home.ensure()
     pricing = Pricing(session.settings.prices, prices.built_in())
     base = assembly.Base(session.home, session.settings, session.registry, session.control, pricing)
-    return assembly.routing(base, models, lambda: _MIDDLE).router
+    return assembly.explaining(base, models)
 
 
 def _passed_over(session: Session, facts: CallFacts, chosen: str) -> Iterator[dict[str, str]]:
@@ -172,6 +170,8 @@ def _print(explained: "Explanation", passed: list[dict[str, str]]) -> None:
         click.echo("No target has a key: `llm-intercept key list` shows what is stored.")
     else:
         print_table(_COLUMNS, [_row(number, line) for number, line in enumerate(found["candidates"], 1)])
+        if len({(c["provider"], c["model"]) for c in found["candidates"]}) < len(found["candidates"]):
+            click.echo("Of several keys of a target each conversation has its own first one, by weight.")
 
 
 def _sentence(condition: str) -> str:

@@ -18,6 +18,7 @@ from llm_intercept.policy.attempts import KEY_STATUSES, Failure
 from llm_intercept.policy.breaker import CLOSED, Breaker, State, Window
 from llm_intercept.settings import BreakerSettings
 from llm_intercept.store.pools import BreakerRow, Changes, KeyRow
+from llm_intercept.store.speeds import Speed
 
 TARGETS = 2_000
 _LOOKED_AT = 16
@@ -69,6 +70,10 @@ class _Model:
         self.targets = 0
         self.ttft: float | None = None
 
+    def measured(self, ttft_ms: float) -> None:
+        before = self.ttft
+        self.ttft = ttft_ms if before is None else before + _SMOOTHING * (ttft_ms - before)
+
 
 class _Target:
     __slots__ = ("breaker", "key", "model", "window")
@@ -95,7 +100,9 @@ class Health:
         self._open: dict[TargetKey, State] = {}
         self._cooling: dict[tuple[str, str], float] = {}
 
-    def restore(self, key_rows: Iterable[KeyRow], breaker_rows: Iterable[BreakerRow]) -> None:
+    def restore(
+        self, key_rows: Iterable[KeyRow], breaker_rows: Iterable[BreakerRow], speeds: Iterable[Speed] = ()
+    ) -> None:
         """What was known before a restart; cool-downs that are over are forgotten."""
         now = self._now()
         for kept in key_rows:
@@ -107,6 +114,13 @@ class Health:
                 target = TargetKey(row.provider, row.credential, row.model)
                 self._known(target).breaker = found = _breaker(row)
                 self._open[target] = found.state
+        for provider, name, ttft_ms in speeds:
+            self._models.setdefault((provider, name), _Model()).measured(ttft_ms)
+
+    def resume(self, under_way: Mapping[tuple[str, str], int]) -> None:
+        """For an explanation: what another process has under way, by provider and model."""
+        for place, calls in under_way.items():
+            self._models.setdefault(place, _Model()).busy = calls
 
     def state(self, target: TargetKey) -> Availability:
         """Whether it could be used; takes nothing."""
@@ -150,9 +164,7 @@ class Health:
         if known.breaker is not CLOSED:
             self._set(target, known, breakers.succeeded(known.breaker), now)
         if ttft_ms is not None:
-            model = known.model
-            before = model.ttft
-            model.ttft = ttft_ms if before is None else before + _SMOOTHING * (ttft_ms - before)
+            known.model.measured(ttft_ms)
         if now >= known.key.due:
             known.key.succeed(now)
             self._read(known.key, headers, now)

@@ -17,7 +17,7 @@ from llm_intercept.errors import ConfigError
 
 _POOL = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _PROVIDER = re.compile(r"[A-Za-z0-9._-]*")
-_WEIGHTED = re.compile(r"(?P<rest>.*?)(?:\*(?P<weight>\d{1,6}))?")
+_WEIGHTED = re.compile(r"(?P<rest>.*?)(?:\*(?P<weight>\d{1,30}))?")
 _NOT_IN_MODELS = re.compile(r"[\s\x00-\x1f*?\[\]]")
 _HEAVIEST = 1_000_000
 # What routes and translation decide themselves.

@@ -10,9 +10,11 @@ committed. Each is locked by its owner, so that only segments of the dead are re
     X id      begun, but there will be no row
 """
 
+import contextlib
 import fcntl
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -203,8 +205,11 @@ class _Reader:
             self.done[row.request_id] = row
 
     def rows(self) -> list[RequestRow]:
-        interrupted = [_interrupted(row) for row in self.begun.values() if row.request_id not in self.done]
+        interrupted = [_interrupted(row) for row in self.unfinished()]
         return sorted([*self.done.values(), *interrupted], key=lambda row: row.id)
+
+    def unfinished(self) -> list[RequestRow]:
+        return [row for row in self.begun.values() if row.request_id not in self.done]
 
     def _row(self, record: Any) -> RequestRow:
         """Tolerant of fields that another version knew."""
@@ -222,6 +227,10 @@ class _Reader:
 
 def read_lines(content: bytes) -> list[RequestRow]:
     """The rows that a segment amounts to; a line that was cut off is ignored."""
+    return _read_all(content).rows()
+
+
+def _read_all(content: bytes) -> _Reader:
     reader = _Reader()
     for line in content.split(b"\n"):
         kind, _, payload = line.partition(b" ")
@@ -229,7 +238,19 @@ def read_lines(content: bytes) -> list[RequestRow]:
             reader.line(kind, orjson.loads(payload))
         except (ValueError, TypeError, LookupError):
             continue
-    return reader.rows()
+    return reader
+
+
+def under_way(folder: Path) -> Counter[tuple[str, str]]:
+    """Calls that have begun and not ended, by provider and model, as the lines say at this moment.
+
+    For who is not the proxy; a segment may be deleted while it is read.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for path in folder.glob("*.jsonl"):
+        with contextlib.suppress(OSError):
+            found.update((row.provider, row.model) for row in _read_all(path.read_bytes()).unfinished())
+    return found
 
 
 def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

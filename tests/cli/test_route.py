@@ -59,7 +59,11 @@ def test_everything_that_can_be_said(cli, cli_json, keys) -> None:
         "timeouts": {"first_byte": 20.0, "total": 0.0},
     }
     assert (made["position"], made["enabled"], made["problem"]) == (1, True, "")
-    assert made["warnings"] == ["no key for gemini is stored: llm-intercept key add gemini"]
+    assert made["warnings"] == [
+        "there is no alias 'fast'",
+        "no key of openai is in the pool 'team'; those without a pool are used",
+        "no key for gemini is stored: llm-intercept key add gemini",
+    ]
     assert cli_json("route", "show", "ALL")["route"] == made["route"]
     text = cli("route", "show", "all").stdout
     for said in (
@@ -155,6 +159,8 @@ def test_documents_that_are_no_route(cli, document: str, code: int, said: str) -
         (["--to", "openai/gpt-55"], "no list knows a model 'gpt-55' of openai; did you mean 'gpt-5"),
         (["--to", "openai/gpt-5", "--project", "demmo"], "there is no project 'demmo'"),
         (["--to", "openai/gpt-5", "--token", "laptop"], "there is no token 'laptop'"),
+        (["--to", "openai/gpt-5", "--alias", "fasst"], "there is no alias 'fasst'"),
+        (["--to", "openai/gpt-5@team"], "no key of openai is in the pool 'team'; those without a pool are"),
     ],
 )
 def test_what_may_be_a_mistake_is_noted(cli, keys, words: list[str], said: str) -> None:
@@ -165,7 +171,7 @@ def test_what_may_be_a_mistake_is_noted(cli, keys, words: list[str], said: str) 
     "words",
     [
         ["--to", "openai/", "--project", "d*", "--token", "own:*", "--dialect", "openai_*"],
-        ["--to", "sim/anything", "--to", "/gpt-5", "--to", "openai/gpt-5-mini@team"],
+        ["--to", "sim/anything", "--to", "/gpt-5", "--to", "openai/gpt-5-mini"],
     ],
 )
 def test_nothing_is_noted_where_nothing_is_wrong(cli, keys, words: list[str]) -> None:

@@ -318,6 +318,15 @@ def test_busy_and_time_to_first_token(health: Health) -> None:
     assert health.ttft_ms("openai", "other") is None
 
 
+def test_speeds_and_calls_under_way_are_taken_over(health: Health) -> None:
+    health.restore((), (), [("openai", "gpt", 100.0), ("openai", "gpt", 200.0)])
+    health.resume({("openai", "gpt"): 3})
+    assert health.ttft_ms("openai", "gpt") == pytest.approx(120.0)
+    assert health.busy("openai", "gpt") == 3
+    health.started(A)
+    assert health.busy("openai", "gpt") == 4
+
+
 def test_names_that_clients_make_up_take_no_more_room(
     health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:

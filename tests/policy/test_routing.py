@@ -87,6 +87,7 @@ def test_targets_in_words(text: str, expected: RouteTarget) -> None:
         ("open ai/gpt-5", "names one provider"),
         ("openai/gpt-5\nx", "more than one line"),
         ("openai/gpt-5*x", "not a pattern"),
+        ("openai/gpt-5*99999999", "its weight should be less than or equal to 1000000"),
     ],
 )
 def test_words_that_are_no_target(text: str, said: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm_intercept.errors import StoreError
-from llm_intercept.store.journal import Journal, read_lines
+from llm_intercept.store.journal import Journal, read_lines, under_way
 from llm_intercept.store.rows import RequestRow, ViolationRow
 from tests.store.example import START_US, row
 
@@ -70,6 +70,14 @@ def test_kill_minus_nine_loses_nothing(folder: Path, journal: Journal, child: Ch
     assert rows[0] == row(0)
     assert (rows[1].project, rows[1].duration_ms, rows[1].status) == ("project-1", None, None)
     assert rows[1].tries == row(1).tries
+
+
+def test_what_is_under_way_can_be_seen_from_outside(folder: Path, journal: Journal, child: Child) -> None:
+    """Of a process that runs, and of ourselves: `route explain` asks."""
+    assert under_way(folder) == {("openai", "gpt-1"): 4}
+    journal.begin(START_US, {"request_id": "r", "provider": "groq", "model": "llama"})
+    assert under_way(folder) == {("openai", "gpt-1"): 4, ("groq", "llama"): 1}
+    assert under_way(folder / "none") == {}
 
 
 def test_violations_come_back_with_their_row(folder: Path) -> None:

@@ -21,9 +21,6 @@ from llm_intercept.prompts import with_prompts
 if TYPE_CHECKING:
     from llm_intercept.router import Explanation
 
-# Where a strategy draws lots, the middle one is drawn, so that two explanations agree.
-_MIDDLE = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -71,7 +68,7 @@ def explain(m: Management, home: Home, facts: CallFacts, called: Way) -> Explain
     m.control.refresh()
     pricing = Pricing(m.settings.prices, prices.built_in())
     base = assembly.Base(home, m.settings, m.registry, m.control, pricing)
-    router = assembly.routing(base, models, lambda: _MIDDLE).router
+    router = assembly.explaining(base, models)
     explanation = router.explain(facts, called.dialect, called.provider)
     before = []
     for route in m.control.routing:
