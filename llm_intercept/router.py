@@ -25,7 +25,7 @@ from llm_intercept.policy.models import ModelMap, Resolution
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.policy.routing import CallFacts, Route, RouteTarget
 from llm_intercept.providers import Registry
-from llm_intercept.providers.base import MAPPED, Provider
+from llm_intercept.providers.base import CREATING, MAPPED, Provider
 from llm_intercept.settings import Settings, TimeoutOverrides
 from llm_intercept.store.control import Control
 from llm_intercept.store.credentials import StoredCredential
@@ -105,6 +105,8 @@ class Router:
         if not candidates:
             return self._all_unavailable(asked)
         rules = self._rules(asked)
+        if found is None and exchange.operation in CREATING and exchange.method == "POST":
+            rules = replace(rules, creates=True)
         exchange.course = Course(
             candidates,
             rules,

@@ -402,3 +402,28 @@ def test_explain_an_alias_and_a_client_s_own_key(bench: Bench) -> None:
     assert told.resolution == "fast -> groq/llama-3.3-70b-versatile"
     [(candidate, state)] = bench.router.explain(CallFacts("gpt-4o"), "openai_chat", "openai").candidates
     assert (candidate.credential, state) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "creates"),
+    [
+        ("POST", "/v1/files", True),
+        ("POST", "/v1/batches", True),
+        ("POST", "/v1/fine_tuning/jobs", True),
+        ("GET", "/v1/batches", False),
+        ("DELETE", "/v1/files/file-1", False),
+        ("POST", "/v1/moderations", False),
+        ("POST", "/v1/images/generations", False),
+        ("POST", "/v1/chat/completions", False),
+    ],
+)
+def test_what_creates_something(bench: Bench, method: str, path: str, creates: bool) -> None:
+    bench.keys("openai", "a")
+    bench.control.refresh()
+    exchange, registry = an_exchange(""), Registry({})
+    exchange.method, exchange.path = method, path
+    exchange.endpoint = registry.endpoint(exchange.provider, method, path)
+    exchange.operation = exchange.endpoint.operation
+    assert bench.router.set_out(exchange, b"{}") is None
+    assert exchange.course is not None
+    assert exchange.course.rules.creates is creates

@@ -58,13 +58,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`own`: the client's own key and no route: what was never answered is tried again, no more."""
+    """`own`: the client's own key and no route: what was never answered is tried again, no more.
+    `creates`: it makes something that would be there twice, should the first one have arrived.
+    """
 
     tries: int = 4
     again: int = 1
     backoff: float = 0.25
     budget: float = 30.0
     own: bool = False
+    creates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class _State:
         return self._next(left, last, number) or self._same(last, failure, number)
 
     def _is_retryable(self, failure: Failure) -> bool:
+        if self._rules.creates and failure.kind in ("lost", "timeout"):
+            return False
         if self._rules.own:
             return failure.kind in ("connect", "lost")
         if failure.kind != "status":

@@ -117,7 +117,8 @@ def is_background(asked: Body, model: str) -> bool:
     if tier_name(model, "") == "small":
         return True
     limits = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-    return any(asked.get(name) == 1 for name in limits)
+    gemini, bedrock = mapping(asked.get("generationConfig")), mapping(asked.get("inferenceConfig"))
+    return 1 in (*map(asked.get, limits), gemini.get("maxOutputTokens"), bedrock.get("maxTokens"))
 
 
 def thinks(asked: Body, model: str) -> bool:

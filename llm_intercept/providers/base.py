@@ -86,6 +86,9 @@ GENERATION = frozenset(
 MAPPED = GENERATION | {"embeddings", "count_tokens"}
 """Operations that go where their model's name leads."""
 
+CREATING = frozenset(("files", "batches", "other"))
+"""Operations whose POST may leave something behind at the provider."""
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:

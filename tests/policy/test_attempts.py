@@ -140,6 +140,17 @@ def test_a_client_s_own_key_is_tried_again_when_nothing_was_answered(failure: Fa
     assert walk([A], [failure], Rules(own=True))[1] is not None
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("failure", [LOST, TIMEOUT], ids=str)
+def test_what_may_have_been_created_is_not_created_again(failure: Failure, own: bool) -> None:
+    assert walk([A, B], [failure], Rules(creates=True, own=own))[1] is None
+
+
+@pytest.mark.parametrize("failure", [CONNECT, BUSY, status(401)], ids=str)
+def test_what_was_not_created_is_tried_again(failure: Failure) -> None:
+    assert walk([A, B], [failure], Rules(creates=True))[1] == Try(B, 2)
+
+
 def test_a_signature_is_refused_once() -> None:
     found = walk([A, B], [SIGNATURE, SIGNATURE])
     assert found[1:] == [Try(A, 2, without_thinking=True), None]

@@ -172,6 +172,8 @@ def test_the_name_may_ask_for_it_too(model: str, thinking: bool) -> None:
         ("gpt-5", {"max_completion_tokens": 1}, True),
         ("claude-sonnet-5", {"max_tokens": 64_000}, False),
         ("gpt-5-mini", {}, False),
+        ("gemini-2.5-pro", {"generationConfig": {"maxOutputTokens": 1}}, True),
+        ("us.amazon.nova-pro-v1:0", {"inferenceConfig": {"maxTokens": 1}}, True),
     ],
 )
 def test_background(model: str, body: object, background: bool) -> None:
