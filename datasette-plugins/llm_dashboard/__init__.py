@@ -126,6 +126,7 @@ def extra_template_vars(datasette: Datasette, request: Request | None) -> dict[s
         return {}
     theme = request.cookies.get("llm_theme", "") if request else ""
     path = request.path if request else ""
+    places = sections.of_role(((request.actor if request else None) or {}).get("role", ""))
     return {
         # Everything here is private: a padlock on every name would say nothing.
         "private": False,
@@ -135,7 +136,8 @@ def extra_template_vars(datasette: Datasette, request: Request | None) -> dict[s
         "llm_theme": theme if theme in ("light", "dark") else "",
         "llm_path": path,
         "llm_table_columns": cells.TABLE_COLUMNS,
-        "llm_places": sections.of_role(((request.actor if request else None) or {}).get("role", "")),
+        "llm_places": places,
+        "llm_place_groups": sections.grouped(places),
     }
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from llm_intercept.store.rows import ERROR_OUTCOMES
 
 NONE = "–"
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 _LABELS = {
     "ok": "OK",
     "client_error": "Client error",
@@ -128,6 +129,23 @@ def clock(micros: int, now: int | None = None) -> str:
     return text if same else f"{moment(micros):%d %b} {text}"
 
 
+def stamp(text: str) -> str:
+    """A time as databases keep it, to the minute: `2026-11-20 13:48 UTC`."""
+    return f"{text[:16].replace('T', ' ')} UTC"
+
+
+def away(text: str, now: int) -> str:
+    """How far such a time is: `in 3 days`, `5 minutes ago`."""
+    seconds = datetime.fromisoformat(text).timestamp() - now / 1e6
+    far = abs(seconds)
+    size, unit = next((pair for pair in _UNITS if far >= pair[0]), (1, ""))
+    if not unit:
+        return "in a moment" if seconds > 0 else "just now"
+    number = int(far // size)
+    words = f"{number} {unit}{'' if number == 1 else 's'}"
+    return f"in {words}" if seconds > 0 else f"{words} ago"
+
+
 def outcome(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " ").capitalize())
 
@@ -160,6 +178,8 @@ FILTERS = {
     "percent": percent,
     "iso": iso,
     "clock": clock,
+    "stamp": stamp,
+    "away": away,
     "outcome": outcome,
     "failure": failure,
     "delta": delta,

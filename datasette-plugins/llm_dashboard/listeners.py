@@ -45,9 +45,24 @@ async def page(datasette: Datasette, request: Request) -> Response:
         config.usage(datasette).execute_fn(lambda conn: report_rows.by_listener(conn, day, EVERYTHING)),
         asyncio.to_thread(presence.find, home),
     )
+    words, state = (request.args.get(name, "").strip() for name in ("q", "state"))
     lines = [line(listener, proxy is not None, calls) for listener in stored]
-    context = {"lines": lines, "home": home, "proxy": proxy}
+    context = {
+        "lines": [each for each in lines if _fits(each, words, state)],
+        "home": home,
+        "proxy": proxy,
+        "states": sorted({each.standing for each in lines}),
+        "chosen": {"q": words, "state": state},
+        "filtered": bool(words or state),
+        "now": now,
+    }
     return Response.html(await datasette.render_template("llm/listeners.html", context, request=request))
+
+
+def _fits(line: Line, words: str, state: str) -> bool:
+    listener = line.listener
+    whole = f"{listener.name} {listener.mode} {listener.project} {listener.provider}".lower()
+    return state in ("", line.standing) and all(word in whole for word in words.lower().split())
 
 
 def line(listener: Listener, alive: bool, calls: Mapping[str, Row]) -> Line:

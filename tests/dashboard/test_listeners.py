@@ -72,7 +72,7 @@ def test_only_for_those_who_are_logged_in(anonymous: Visitor) -> None:
 def test_without_any_the_page_says_how_to_make_one(owner: Visitor) -> None:
     text = owner.get("/-/llm/listeners").text
     assert "No listeners yet" in text
-    assert "llm-intercept listener create team-a" in text
+    assert "/-/llm/listeners/new" in text
 
 
 def test_each_with_its_defaults_and_calls(visitor: Visitor) -> None:
@@ -82,13 +82,19 @@ def test_each_with_its_defaults_and_calls(visitor: Visitor) -> None:
     curl, team, wide = lines
     assert "local:curl" in curl
     assert "listener=team" in team
-    assert re.search(r'>2</a></td><td class="right">1</td><td class="right"[^>]*>\$2.50<', team)
+    assert re.search(r'>2</a></td><td [^>]*>1</td><td class="right"[^>]*>\$2.50<', team)
     assert "project default" in team
     assert "on 0.0.0.0" in wide
     assert "tokens required" in wide
     assert "tokens as in settings" in team
     assert "HTTPS_PROXY=http://127.0.0.1:18101" in text
     assert "http://127.0.0.1:18102   in place of https://api.openai.com" in text
+
+
+def test_filters(visitor: Visitor) -> None:
+    assert visitor.get("/-/llm/listeners?q=local").text.count('<td class="name">') == 1
+    assert visitor.get("/-/llm/listeners?q=default&state=stopped").text.count('<td class="name">') == 2
+    assert "No listener matches" in visitor.get("/-/llm/listeners?q=nothing-like-it").text
 
 
 def test_states(visitor: Visitor, home: Home) -> None:

@@ -13,6 +13,7 @@ from llm_dashboard.admin import (
     audit,
     configuration,
     failures,
+    home,
     keys,
     limits,
     listeners,
@@ -24,7 +25,7 @@ from llm_dashboard.admin import (
 )
 from llm_dashboard.admin import routes as routing
 from llm_dashboard.admin.sections import BASE
-from llm_dashboard.admin.visit import Handler, Visit, view
+from llm_dashboard.admin.visit import Handler, view
 
 type Page = Callable[..., Awaitable[Response]]
 
@@ -33,13 +34,9 @@ _ID = r"(?P<id>[^/]+)"
 _KEY = rf"(?P<provider>[^/]+)/{_NAME}"
 
 
-async def home(visit: Visit) -> Response:
-    return await visit.page("home")
-
-
 # (path below BASE, page, whether members and viewers have it)
 _PAGES: tuple[tuple[str, Handler, bool], ...] = (
-    ("", home, True),
+    ("", home.page, True),
     ("/projects", projects.page, True),
     ("/projects/new", projects.new, False),
     (f"/projects/{_NAME}/edit", projects.edit, False),
@@ -49,6 +46,7 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     ("/tokens/new", tokens.new, True),
     ("/tokens/secret", tokens.secret, True),
     ("/tokens/revoke", tokens.revoke, True),
+    ("/tokens/(?P<action>suspend|resume)", tokens.switch_many, True),
     (f"/tokens/{_ID}/edit", tokens.edit, True),
     (f"/tokens/{_ID}/refresh", tokens.refresh, True),
     (f"/tokens/{_ID}/(?P<action>suspend|resume)", tokens.switch, True),
@@ -88,6 +86,8 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     (r"/audit/export\.(?P<kind>csv|ndjson)", audit.export, False),
     (r"/audit/(?P<id>[0-9]{1,18})", audit.row, False),
     ("/maintenance", maintenance.page, False),
+    ("/maintenance/backup", maintenance.make_backup, False),
+    ("/maintenance/cleanup", maintenance.clean_up, False),
     ("/settings", configuration.page, False),
 )
 # Beside the list of listeners, which was there before.

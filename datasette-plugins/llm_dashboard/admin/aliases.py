@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from datasette import Response
 
+from llm_dashboard.admin import filtering
 from llm_dashboard.admin.forms import Field, Form, Section, plain_options
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.store.aliases import Alias
@@ -14,8 +15,29 @@ _BLAME = (("no project", "project"), ("loop", "target"), ("provider", "target"))
 
 async def page(visit: Visit) -> Response:
     found, settings = await visit.ask(lambda m: (m.aliases.list(visit.actor), m.aliases.settings))
-    lines = [(alias, urlencode({"name": alias.name, "project": alias.project})) for alias in found]
-    return await visit.page("aliases", lines=lines, settings=settings)
+    chosen = filtering.chosen(visit, "project")
+    projects = filtering.different([*(alias.project for alias in found), *settings])
+
+    def fits(name: str, target: str, project: str) -> bool:
+        return filtering.has_words(chosen["q"], name, target) and filtering.fits(chosen["project"], project)
+
+    lines = [
+        (alias, urlencode({"name": alias.name, "project": alias.project}))
+        for alias in found
+        if fits(alias.name, alias.target, alias.project)
+    ]
+    kept = {
+        project: {name: target for name, target in names.items() if fits(name, target, project)}
+        for project, names in settings.items()
+    }
+    return await visit.page(
+        "aliases",
+        lines=lines,
+        settings={project: names for project, names in kept.items() if names},
+        projects=projects,
+        chosen=chosen,
+        filtered=any(chosen.values()),
+    )
 
 
 async def edit(visit: Visit) -> Response:

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from datasette import NotFound, Response
 
+from llm_dashboard.admin import filtering
 from llm_dashboard.admin.forms import Field, Form, Section, number, whole
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.errors import ConfigError
@@ -22,8 +23,20 @@ async def page(visit: Visit) -> Response:
         return m.failures.list(visit.actor), places
 
     entries, places = await visit.ask(look)
+    chosen = filtering.chosen(visit)
     lines = [(entry, list(described(entry.failures).values())) for entry in entries]
-    return await visit.page("failures", lines=lines, places=places, on=[e for e, said in lines if said])
+    return await visit.page(
+        "failures",
+        lines=[
+            (entry, said)
+            for entry, said in lines
+            if filtering.has_words(chosen["q"], entry.scope, entry.name, *said)
+        ],
+        places=places,
+        on=[entry for entry, said in lines if said],
+        chosen=chosen,
+        filtered=any(chosen.values()),
+    )
 
 
 async def choose(visit: Visit) -> Response:

@@ -1,12 +1,14 @@
 """Keys of providers: the list with their health, storing one, trying it, switching and removing it."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from datasette import Response
 from pydantic import SecretStr
 
 from llm_dashboard import clock, targets
+from llm_dashboard.admin import filtering
 from llm_dashboard.admin.forms import Field, Form, Section, number_of, whole
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.errors import NotFound
@@ -33,10 +35,28 @@ async def page(visit: Visit) -> Response:
         visit.ask(lambda m: (m.keys.list(visit.actor), m.control.breakers.asked())),
         visit.usage(pools.read_keys),
     )
-    now = clock.now()
+    now, chosen = clock.now(), filtering.chosen(visit, "provider", "state")
     lines = [targets.key_line(key, known, asked, now) for key in found]
     titles = {name: provider.title for name, provider in visit.stage.registry.providers.items()}
-    return await visit.page("keys", lines=lines, titles=titles, now=now)
+    return await visit.page(
+        "keys",
+        lines=[line for line in lines if _fits(line, chosen)],
+        titles=titles,
+        providers=filtering.different(key.provider for key in found),
+        states=("in use", "cooling", "not used"),
+        chosen=chosen,
+        filtered=any(chosen.values()),
+    )
+
+
+def _fits(line: targets.KeyLine, chosen: Mapping[str, str]) -> bool:
+    key = line.key
+    state = "not used" if not key.enabled else "cooling" if line.cooling_until else "in use"
+    return (
+        filtering.has_words(chosen["q"], key.provider, key.name, key.pool, key.base_url)
+        and filtering.fits(chosen["provider"], key.provider)
+        and filtering.fits(chosen["state"], state)
+    )
 
 
 async def new(visit: Visit) -> Response:

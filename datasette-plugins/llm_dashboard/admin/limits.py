@@ -4,34 +4,22 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from datasette import Response
 
-from llm_dashboard.admin.forms import Field, Form, Section, amount, plain_options, whole
+from llm_dashboard.admin import filtering, limit_forms
+from llm_dashboard.admin.forms import Form
 from llm_dashboard.admin.visit import Visit
-from llm_intercept.errors import ConfigError
 from llm_intercept.manage.limit_usage import UsageLine, usage_of
 from llm_intercept.policy.limit_texts import quantity
-from llm_intercept.policy.limits import MEASURES, NANOS, PERIODS, SCOPES, Limit
 from llm_intercept.policy.windows import Counter
 from llm_intercept.store.limits import LimitRecord
 from llm_intercept.store.reservations import Counters
 
 PATH = "/-/llm/manage/limits"
 SHOWN = 5  # counters of one limit, the fullest
-_SCOPE_LABELS = {"global": "Everybody together", "client_ip": "Client address", "user": "User"}
-_PERIOD_LABELS = {"minute": "a minute", "hour": "an hour", "day": "a day", "week": "a week"}
-_PERIOD_LABELS |= {"month": "a month", "total": "in total"}
-_MEASURE_LABELS = {
-    "requests": "Calls",
-    "tokens": "Tokens, input and output",
-    "cost": "US dollars",
-    "concurrency": "Calls at the same time",
-}
-_BLAME = (("with no call at a time", "amount"),)
 _FULL, _NEARLY = 1.0, 0.8
-_EACH = "each"
+_STATES = ("hard", "soft", "suspended", "nearly full", "full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +43,47 @@ class Shown:
 
 
 async def page(visit: Visit) -> Response:
+    shown = await standing(visit)
+    records = [each.record for each in shown]
+    chosen = filtering.chosen(visit, "scope", "measure", "state")
+    return await visit.page(
+        "limits",
+        limits=[limit for limit in shown if _fits(limit, chosen)],
+        scopes=filtering.different(record.limit.scope for record in records),
+        measures=filtering.different(record.limit.measure for record in records),
+        states=_STATES,
+        chosen=chosen,
+        filtered=any(chosen.values()),
+    )
+
+
+async def standing(visit: Visit) -> list[Shown]:
+    """Every limit that is to be seen, with where it stands."""
     records, now = await visit.ask(lambda m: (m.limits.list(visit.actor), m.now()))
     counters = await asyncio.to_thread(_read, visit)
     every = visit.actor.role == "admin"
     kept, left = _fullest(counters, now) if every else (counters, {})
-    lines = usage_of(records, kept, now, visit.actor)
-    shown = [
-        Shown(record, [gauge(line) for line in lines if line.id == record.id], left.get(record.id, 0))
-        for record in records
-    ]
-    return await visit.page("limits", limits=shown)
+    by_limit: dict[str, list[Gauge]] = {}
+    for line in usage_of(records, kept, now, visit.actor):
+        by_limit.setdefault(line.id, []).append(gauge(line))
+    return [Shown(record, by_limit.get(record.id, []), left.get(record.id, 0)) for record in records]
+
+
+def _fits(shown: Shown, chosen: Mapping[str, str]) -> bool:
+    record = shown.record
+    return (
+        filtering.has_words(chosen["q"], record.text, record.id)
+        and filtering.fits(chosen["scope"], record.limit.scope)
+        and filtering.fits(chosen["measure"], record.limit.measure)
+        and (not chosen["state"] or chosen["state"] in _states(shown))
+    )
+
+
+def _states(shown: Shown) -> set[str]:
+    """By which it is found: whether it is in force, and how full its fullest counter is."""
+    record, tones = shown.record, {each.tone for each in shown.gauges}
+    found = {"suspended"} if not record.enabled else {"soft" if record.limit.soft else "hard"}
+    return found | {name for name, tone in (("nearly full", "warn"), ("full", "full")) if tone in tones}
 
 
 def _read(visit: Visit) -> Mapping[str, Counter]:
@@ -103,14 +122,14 @@ def _figure(measure: str, value: int) -> str:
 
 
 async def new(visit: Visit) -> Response:
-    form = Form(await _sections(visit), {"whom": "one", "timezone": "UTC", "thresholds": "80, 100"})
+    start = {"whom": "one", "timezone": "UTC", "thresholds": "80, 100"}
+    form = Form(await limit_forms.sections(visit), start)
     form.values |= {name: visit.arg(name) for name in ("scope", "name") if visit.arg(name)}
     if visit.posting:
         form.take(await visit.posted())
-        limit = _limit(form)
-        record = (
-            await visit.submit(form, lambda m: m.limits.set(visit.actor, limit), _BLAME) if limit else None
-        )
+        limit, record = limit_forms.read(form), None
+        if limit is not None:
+            record = await visit.submit(form, lambda m: m.limits.set(visit.actor, limit), limit_forms.BLAME)
         if record is not None:
             return visit.to(PATH, f"{record.text[:1].upper()}{record.text[1:]}, from the next call on.")
     return await visit.form(
@@ -126,10 +145,10 @@ async def new(visit: Visit) -> Response:
 
 async def edit(visit: Visit) -> Response:
     record = await visit.ask(lambda m: m.limits.get(visit.actor, visit.var("id")))
-    form = Form([Section("Limit", _figures(record.limit.measure)), _TELLING], _values(record.limit))
+    form = Form(limit_forms.changing(record.limit), limit_forms.values(record.limit))
     if visit.posting:
         form.take(await visit.posted())
-        limit = _limit(form, record.limit)
+        limit = limit_forms.read(form, record.limit)
         changed = await visit.submit(form, lambda m: m.limits.set(visit.actor, limit)) if limit else None
         if changed is not None:
             return visit.to(PATH, f"{changed.text[:1].upper()}{changed.text[1:]}, from the next call on.")
@@ -177,100 +196,3 @@ async def delete(visit: Visit) -> Response:
         back=f"{PATH}/{record.id}/edit",
         place="Limits",
     )
-
-
-async def _sections(visit: Visit) -> list[Section]:
-    projects = await visit.ask(lambda m: [project.name for project in m.projects.list(visit.actor)])
-    scopes = [(scope, _SCOPE_LABELS.get(scope, scope.capitalize())) for scope in SCOPES]
-    whom = (("one", "The one that is named below"), (_EACH, "Every one by itself"))
-    who = (
-        Field("scope", "For", "select", options=scopes),
-        Field("whom", "Which", "select", "Everybody together needs no name.", options=whom),
-        Field(
-            "name",
-            "Name",
-            help="As it is written on calls: a token as project/name, an address or a network. With * all "
-            "that match together.",
-            options=plain_options(projects),
-            placeholder="team-a",
-        ),
-    )
-    what = (
-        Field(
-            "measure",
-            "Of what",
-            "select",
-            "Dollars and tokens count the worst case until a call has ended.",
-            options=[(measure, _MEASURE_LABELS[measure]) for measure in MEASURES],
-        ),
-        *_figures("requests"),
-        Field(
-            "per",
-            "In which time",
-            "select",
-            "A minute and an hour slide; the others begin at midnight, on Monday, on the first.",
-            options=[(period, _PERIOD_LABELS[period]) for period in PERIODS],
-        ),
-    )
-    return [Section("Whom it is for", who), Section("How much", what), _TELLING]
-
-
-def _figures(measure: str) -> tuple[Field, ...]:
-    about = "Such as 5 or 12.50, in US dollars." if measure == "cost" else "Such as 60, 100k or 2.5M."
-    return (
-        Field("amount", "Amount", "number", about, placeholder="60", required=True),
-        Field(
-            "timezone", "Time zone", help="Where days, weeks and months begin.", placeholder="Europe/Berlin"
-        ),
-    )
-
-
-_TELLING = Section(
-    "Telling",
-    (
-        Field("thresholds", "Tell at", help="Percentages, with commas.", placeholder="80, 100"),
-        Field("soft", "Soft: tell of it, and refuse nothing", "check"),
-    ),
-    "metrics, log and web hooks hear of it",
-    folded=False,
-)
-
-
-def _limit(form: Form, known: Limit | None = None) -> Limit | None:
-    """None if something is wrong, which the form then says."""
-    measure = known.measure if known else form.text("measure")
-    found = form.read("amount", amount(NANOS if measure == "cost" else 1))
-    thresholds = form.read(
-        "thresholds", lambda text: [whole(part.strip().rstrip("%")) for part in text.split(",")]
-    )
-    values = {
-        "amount": found,
-        "timezone": form.text("timezone") or "UTC",
-        "soft": form.ticked("soft"),
-        "thresholds": thresholds or (),
-    }
-    if form.failed:
-        return None
-    if known is not None:
-        return form.model(Limit, known.model_dump() | values)
-    scope, name = form.text("scope"), form.text("name")
-    named = scope != "global" and form.text("whom") != _EACH
-    if named and not name:
-        form.errors["name"] = "Say whose limit it is, or choose every one by itself."
-        return None
-    if measure == "concurrency" and not found:
-        form.refused(ConfigError("with no call at a time there is no call at all"), _BLAME)
-        return None
-    per = "total" if measure == "concurrency" else form.text("per")
-    mine = {"scope": scope, "name": name if named else "", "measure": measure, "per": per}
-    return form.model(Limit, values | mine)
-
-
-def _values(limit: Limit) -> dict[str, str]:
-    shown = f"{Decimal(limit.amount) / NANOS:f}" if limit.measure == "cost" else f"{limit.amount:,}"
-    return {
-        "amount": shown,
-        "timezone": limit.timezone,
-        "soft": "yes" if limit.soft else "",
-        "thresholds": ", ".join(map(str, limit.thresholds)),
-    }

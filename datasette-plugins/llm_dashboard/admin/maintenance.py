@@ -1,20 +1,50 @@
-"""Keeping house: backups, databases, and what a cleanup would remove. Nothing is changed from here."""
+"""Keeping house: backups, what a cleanup would remove, doing either, and how large the databases are."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from datasette import Response
+from pydantic import SecretStr
 
 from llm_dashboard import clock
+from llm_dashboard.admin import jobs
+from llm_dashboard.admin.forms import Field, Form, Section
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.home import Home
-from llm_intercept.tools.housekeeping import Housekeeper, Wishes
+from llm_intercept.manage import Management
+from llm_intercept.manage.house import House, next_backup
+from llm_intercept.tools import backup
+from llm_intercept.tools.housekeeping import Housekeeper, Report
 
+PATH = "/-/llm/manage/maintenance"
 _STALE_DAYS = 7
 _SHOWN = 10
+_SECRETS = (
+    ("", "Left out: whoever restores needs secret.key as well"),
+    ("locked", "In it, locked with a passphrase"),
+)
+_BACKUP = (
+    Section(
+        "The encryption key",
+        (
+            Field(
+                "secrets",
+                "The key, and that of the root certificate",
+                "select",
+                "Without it nobody can decrypt the providers' keys in the backup, and no token works.",
+                _SECRETS,
+                wide=True,
+            ),
+            Field("passphrase", "Passphrase", "secret", "Nobody can read the keys without it, you neither."),
+            Field("again", "The same again", "secret"),
+        ),
+    ),
+)
+_VACUUM = Field("vacuum", "Give the room back to the file system; takes a while", "check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +58,115 @@ class File:
 
 async def page(visit: Visit) -> Response:
     backups, databases = await asyncio.to_thread(_files, visit.home)
-    newest = backups[0].at if backups else 0
-    asked = visit.arg("cleanup") == "preview"
+    settings = visit.stage.settings
     return await visit.page(
         "maintenance",
         backups=backups[:_SHOWN],
         more=max(0, len(backups) - _SHOWN),
-        stale=clock.now() - newest > _STALE_DAYS * 86_400_000_000,
+        stale=is_stale(backups[0].at if backups else 0),
         databases=databases,
-        report=await _preview(visit) if asked else None,
-        kept=(visit.stage.settings.retention, visit.stage.settings.capture.retention_days),
+        job=jobs.of(visit.datasette).last,
+        kept=(settings.retention, settings.capture.retention_days),
         home=visit.home.path,
-        now=clock.now(),
     )
 
 
-async def _preview(visit: Visit) -> dict[str, int]:
-    """What would be removed, as `llm-intercept cleanup --dry-run` says it."""
-    settings = visit.stage.settings
-    wishes = Wishes(settings.retention, settings.capture.retention_days)
-    vault = await visit.ask(lambda m: m.control.database.vault)
-    report = await asyncio.to_thread(Housekeeper(visit.home, vault, wishes).preview)
+async def make_backup(visit: Visit) -> Response:
+    form = Form(_BACKUP)
+    if visit.posting:
+        form.take(await visit.posted())
+        wanted = _wanted(form)
+        if wanted is not None:
+            target = next_backup(visit.home, clock.now() / 1e6)
+            await visit.ask(lambda m: _house(m).may_back_up(visit.actor, target))
+            home = _whole(visit.home)
+
+            def work(job: jobs.Job) -> backup.Backup:
+                return backup.make(home, target, wanted, clock.now() / 1e6, job.tell)
+
+            async def after(made: backup.Backup) -> None:
+                await visit.ask(lambda m: _house(m).backed_up(visit.actor, made))
+
+            return await _begun(visit, jobs.Job("a backup", visit.actor.label, clock.now()), work, after)
+    return await visit.form(
+        form,
+        title="Make a backup",
+        about="The whole home in one file, while everything runs: every row of one moment. It is opened and "
+        "checked before it is called a backup. It stays on this disk: take a copy elsewhere.",
+        submit="Make the backup",
+        back=PATH,
+        place="Maintenance",
+    )
+
+
+def _wanted(form: Form) -> backup.Wanted | None:
+    """None if something is wrong, which the form then says. Passphrases are not sent back."""
+    locked = form.text("secrets") == "locked"
+    passphrase, again = (form.values.pop(name, "") for name in ("passphrase", "again"))
+    if not locked:
+        return backup.Wanted()
+    if len(passphrase) < 12:
+        form.errors["passphrase"] = "At least 12 characters; several words are a good one."
+    elif passphrase != again:
+        form.errors["again"] = "These are not the same. Type both again."
+    return None if form.failed else backup.Wanted(secrets=True, passphrase=SecretStr(passphrase))
+
+
+def _whole(home: Home) -> Home:
+    """With the certificates of a checkout, where the default home has them there."""
+    default = Home.find({name: value for name, value in os.environ.items() if name != "LLM_INTERCEPT_HOME"})
+    return default if default.path == home.path else home
+
+
+async def clean_up(visit: Visit) -> Response:
+    """Shows what would go; done after it was asked for."""
+    form = Form((Section("", (_VACUUM,)),))
+    if visit.posting:
+        form.take(await visit.posted())
+        vacuum = form.ticked("vacuum")
+        keeper = await visit.ask(lambda m: _house(m).keeper(visit.actor, vacuum=vacuum))
+        job = jobs.Job("a cleanup", visit.actor.label, clock.now())
+        return await _begun(visit, job, lambda job: _cleaned(keeper, visit, job))
+    keeper = await visit.ask(lambda m: _house(m).keeper(visit.actor))
+    report = await asyncio.to_thread(keeper.preview)
+    return await visit.page("cleanup", form=form, report=_told(report), back=PATH)
+
+
+def _cleaned(keeper: Housekeeper, visit: Visit, job: jobs.Job) -> Report:
+    for _ in keeper.steps(visit.actor):
+        job.tell(f"{sum(keeper.report.removed.values()):,} removed so far")
+    return keeper.report
+
+
+async def _begun(visit: Visit, job: jobs.Job, work: jobs.Work, after: jobs.After | None = None) -> Response:
+    await jobs.of(visit.datasette).begin(job, work, after)
+    return visit.to(f"{PATH}#job")
+
+
+def _house(m: Management) -> House:
+    return House(m.desk, m.settings)
+
+
+def _told(report: Report) -> dict[str, int]:
     return {what: number for what, number in report.removed.items() if number}
+
+
+def newest(home: Home) -> int:
+    """When the last backup was made; 0 for none."""
+    return max((int(path.stat().st_mtime * 1e6) for path in _backups(home)), default=0)
+
+
+def is_stale(at: int) -> bool:
+    return clock.now() - at > _STALE_DAYS * 86_400_000_000
+
+
+def _backups(home: Home) -> Iterator[Path]:
+    return (path for path in home.backups.glob("*") if not path.name.startswith("."))
 
 
 def _files(home: Home) -> tuple[list[File], list[File]]:
     """(backups, the newest first; databases)"""
-    kept = [path for path in (home.path / "backups").glob("*") if not path.name.startswith(".")]
-    backups = sorted((_file(path) for path in kept), key=lambda file: -file.at)
+    backups = sorted((_file(path) for path in _backups(home)), key=lambda file: -file.at)
     paths = (home.usage_db, home.control_db, home.bodies_db, home.limits_db, home.cache_db)
     return backups, [_file(path) for path in paths if path.exists()]
 

@@ -11,7 +11,7 @@ from llm_intercept.policy.strategies import STRATEGIES
 
 _LISTS = ("models", "aliases", "tiers", "projects", "tokens", "dialects")
 _TIMEOUTS = ("connect", "first_byte", "idle", "total")
-_STRATEGY_LABELS = {
+STRATEGY_LABELS = {
     "ordered": "In the order written",
     "weighted": "By weight, drawn",
     "latency": "The fastest to its first token",
@@ -46,7 +46,7 @@ def sections(*, new: bool) -> list[Section]:
         "strategy",
         "Which first",
         "select",
-        options=[(name, _STRATEGY_LABELS.get(name, name)) for name in STRATEGIES],
+        options=[(name, STRATEGY_LABELS.get(name, name)) for name in STRATEGIES],
     )
     first = [name, strategy] if new else [strategy]
     return [

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from datasette import Response
 
-from llm_dashboard.admin import route_forms
+from llm_dashboard.admin import filtering, route_forms
 from llm_dashboard.admin.explaining import explained
 from llm_dashboard.admin.forms import Form, whole
 from llm_dashboard.admin.visit import Visit
@@ -41,7 +42,21 @@ class Line:
 
 async def page(visit: Visit) -> Response:
     found = await visit.ask(lambda m: m.routes.list(visit.actor))
-    return await visit.page("routes", lines=[_line(stored) for stored in found])
+    chosen = filtering.chosen(visit, "state")
+    return await visit.page(
+        "routes",
+        lines=[line for line in map(_line, found) if _fits(line, chosen)],
+        states=("in use", "off"),
+        strategies=route_forms.STRATEGY_LABELS,
+        chosen=chosen,
+        filtered=any(chosen.values()),
+    )
+
+
+def _fits(line: Line, chosen: Mapping[str, str]) -> bool:
+    state = "in use" if line.stored.enabled else "off"
+    texts = (line.stored.name, line.conditions, *line.targets, *line.longer)
+    return filtering.fits(chosen["state"], state) and filtering.has_words(chosen["q"], *texts)
 
 
 def _line(stored: StoredRoute) -> Line:

@@ -169,6 +169,25 @@ async def switch(visit: Visit) -> Response:
     return visit.to(_path(token, "edit"), f"The token {token.name} {_SAID[action]}.")
 
 
+async def switch_many(visit: Visit) -> Response:
+    """Those that are picked in the list. What is suspended already stays so, and the other way round."""
+    if not visit.posting:
+        return visit.to(PATH)
+    picked, action = list(dict.fromkeys((await visit.posted()).get("id", []))), visit.var("action")
+
+    def work(m: Management) -> list[Token]:
+        change = m.tokens.suspend if action == "suspend" else m.tokens.resume
+        found = [m.tokens.get(visit.actor, id_) for id_ in picked]
+        wanted = [token for token in found if bool(token.suspended_at) != (action == "suspend")]
+        return [change(visit.actor, token.id) for token in wanted if token.revoked_at is None]
+
+    done = await visit.ask(work)
+    if not done:
+        text = f"Nothing to {action} among them." if picked else f"Pick the tokens to {action} first."
+        return visit.to(PATH, text, bad=True)
+    return visit.to(PATH, f"{_number(done)} {'suspended' if action == 'suspend' else 'in use again'}.")
+
+
 async def revoke(visit: Visit) -> Response:
     """One from its page, or those that are picked in the list; asked for once more."""
     posted = await visit.posted() if visit.posting else {}

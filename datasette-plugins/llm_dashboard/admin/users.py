@@ -49,7 +49,7 @@ async def page(visit: Visit) -> Response:
 
 def _login(m: Management, user: User) -> str:
     if m.control.accounts.has_password(user.id):
-        return "with a password"
+        return "by password"
     return "invited" if m.control.invites.open_for(user.id) else "not yet"
 
 

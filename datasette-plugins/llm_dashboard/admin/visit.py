@@ -10,7 +10,7 @@ from datasette import Forbidden, NotFound, Response
 from datasette.app import Datasette
 from datasette.utils.asgi import Request
 
-from llm_dashboard import access, authentication
+from llm_dashboard import access, authentication, clock
 from llm_dashboard.admin import sections
 from llm_dashboard.admin.forms import Form, worded
 from llm_dashboard.api import stage
@@ -84,7 +84,7 @@ class Visit:
     async def page(self, template: str, status: int = 200, **context: Any) -> Response:
         html = await self.datasette.render_template(
             f"llm/admin/{template}.html",
-            {"actor_role": self.actor.role, **context},
+            {"actor_role": self.actor.role, "now": clock.now(), **context},
             request=self.request,
         )
         # Pages about tokens and people are nobody else's, and not to be found with the back button.

@@ -81,7 +81,7 @@ def alert(text: str) -> str:
 
 def said(text: str) -> str:
     """What the page says was done."""
-    found = re.search(r'class="said[^"]*" role="status">(.*?)</p>', text, re.DOTALL)
+    found = re.search(r'class="said[^"]*" role="(?:status|alert)">(.*?)</p>', text, re.DOTALL)
     return html.unescape(found[1]) if found else ""
 
 

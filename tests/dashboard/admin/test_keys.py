@@ -40,7 +40,7 @@ def test_one_is_stored_and_never_shown(admin: Admin) -> None:
         ({"weight": "0"}, "weight", "weight"),
         ({"weight": "x"}, "weight", "not a whole number"),
         ({"pool": "1 2"}, "pool", "pool"),
-        ({"base_url": "relay"}, "base_url", "not a base URL"),
+        ({"base_url": "relay"}, "base_url", "no base URL"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(
