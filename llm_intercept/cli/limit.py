@@ -12,7 +12,7 @@ from llm_intercept.cli.output import json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.limit_texts import moment, money, sentence, subject
-from llm_intercept.policy.limits import NANOS, PERIODS, SCOPES, Limit
+from llm_intercept.policy.limits import NANOS, PERIODS, SCOPES, Limit, is_glob
 from llm_intercept.policy.windows import SECONDS, Counter, span
 from llm_intercept.store.limits import LimitRecord, checked
 from llm_intercept.store.reservations import Counters
@@ -212,20 +212,9 @@ def _who(session: Session, given: Mapping[str, Any]) -> tuple[str, str]:
     if len(asked) != 1:
         raise click.UsageError("say whom it is for, once: --project NAME, --each token, --global, ...")
     scope, name = asked[0]
-    return scope, _known(session, scope, name)
-
-
-def _known(session: Session, scope: str, name: str) -> str:
-    """The name as it is written on calls; patterns are left alone."""
-    if not name or any(sign in name for sign in "*?["):
-        return name
-    if scope == "project":
-        return session.control.projects.get(name).name
-    if scope == "token":
-        project, _, token = name.rpartition("/")
-        found = session.control.tokens.get(token, project or None)
-        return f"{found.project}/{found.name}"
-    return session.provider(name).name if scope == "provider" else name
+    if scope == "provider" and name and not is_glob(name):
+        name = session.provider(name).name
+    return scope, name
 
 
 def _what(given: Mapping[str, Any]) -> tuple[str, int]:

@@ -3,12 +3,16 @@
 import builtins
 from collections.abc import Callable
 
-from llm_intercept.errors import NotFound
+from llm_intercept.errors import ConfigError, NotFound
 from llm_intercept.manage.desk import Desk
 from llm_intercept.policy.actor import Actor
-from llm_intercept.policy.limits import Limit
+from llm_intercept.policy.limit_texts import sentence
+from llm_intercept.policy.limits import Limit, is_glob
+from llm_intercept.policy.places import network
 from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.limits import LimitRecord
+
+_OWN_KEY = "own:"  # with a fingerprint: a client with a key of its own, which is nobody's token
 
 
 def thing_of(record: LimitRecord) -> Thing:
@@ -35,7 +39,10 @@ class Limits:
 
     def set(self, actor: Actor, limit: Limit) -> LimitRecord:
         """Changes the limit of the same scope, name, measure and period, or makes it."""
-        same = [record for record in self._store.list() if record.limit.identity == limit.identity]
+        named = Thing("limit", sentence(limit))
+        self._desk.check(actor, "limit.change" if self._same(limit) else "limit.create", "limits", named)
+        limit = self._known(limit)
+        same = self._same(limit)
         return self._desk.change(
             actor,
             "limit.change" if same else "limit.create",
@@ -76,11 +83,49 @@ class Limits:
             after=lambda changed: changed,
         )
 
+    def _known(self, limit: Limit) -> Limit:
+        """With the name as calls have it. A limit whose party is gone can still be changed."""
+        parties = {"project": self._project, "token": self._token, "listener": self._listener}
+        find = {**parties, "client_ip": _address}.get(limit.scope)
+        if find is None or not limit.name or is_glob(limit.name):
+            return limit
+        try:
+            return limit.model_copy(update={"name": find(limit.name)})
+        except NotFound:
+            if self._same(limit):
+                return limit
+            raise
+
+    def _same(self, limit: Limit) -> builtins.list[LimitRecord]:
+        return [record for record in self._store.list() if record.limit.identity == limit.identity]
+
+    def _project(self, name: str) -> str:
+        return self._desk.control.projects.get(name).name
+
+    def _listener(self, name: str) -> str:
+        return self._desk.control.listeners.get(name).name
+
+    def _token(self, name: str) -> str:
+        project, _, token = name.rpartition("/")
+        if token.startswith(_OWN_KEY):
+            return f"{self._project(project or 'default')}/{token}"
+        found = self._desk.control.tokens.get(token, project or None)
+        return f"{found.project}/{found.name}"
+
     def _names(self, actor: Actor) -> builtins.set[tuple[str, str]]:
         """What an actor is bound by: (scope, name)."""
         mine = self._desk.projects_of(actor)
         projects = {("project", p.name) for p in self._desk.control.projects.list() if p.id in mine}
         return {*projects, ("user", actor.name), ("user", "")} if actor.user_id else projects
+
+
+def _address(text: str) -> str:
+    """As calls have it; a network that is none would be a limit that never applies."""
+    try:
+        found = network(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return str(found.network_address if found.num_addresses == 1 else found)
 
 
 def _binds(record: LimitRecord, names: builtins.set[tuple[str, str]]) -> bool:

@@ -33,6 +33,7 @@ MEASURES: tuple[Measure, ...] = ("requests", "tokens", "cost", "concurrency")
 PERIODS: tuple[Period, ...] = ("minute", "hour", "day", "week", "month", "total")
 MOST = 9_000_000_000_000_000
 NANOS = 10**9
+_GLOB = frozenset("*?[")
 
 
 class Limit(BaseModel):
@@ -173,8 +174,12 @@ class LimitBook:
         return found
 
 
+def is_glob(name: str) -> bool:
+    return bool(_GLOB & set(name))
+
+
 def _is_pattern(limit: Limit) -> bool:
-    return any(sign in limit.name for sign in "*?[") or (limit.scope == "client_ip" and "/" in limit.name)
+    return is_glob(limit.name) or (limit.scope == "client_ip" and "/" in limit.name)
 
 
 def matches(pattern: str, value: str) -> bool:

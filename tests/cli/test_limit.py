@@ -1,3 +1,4 @@
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -93,10 +94,38 @@ def test_who_and_what(
         (("--project", "nope", "--requests", "5", "--per", "day"), 3, "no project named"),
         (("--token", "nope", "--requests", "5", "--per", "day"), 3, "no token"),
         (("--provider", "nope", "--requests", "5", "--per", "day"), 3, "no provider"),
+        (("--listener", "nope", "--requests", "5", "--per", "day"), 3, "no listener"),
+        (("--ip", "300.1.1.1", "--requests", "5", "--per", "day"), 1, "is no address"),
+        (("--ip", "10.0.0.0/33", "--requests", "5", "--per", "day"), 1, "is no address"),
     ],
 )
 def test_what_cannot_be_set(cli, words: tuple[str, ...], code: int, said: str) -> None:
     assert said in cli("limit", "set", *words, code=code).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("--project", "DEFAULT"), "default"),
+        (("--token", "default/own:0123abcd"), "default/own:0123abcd"),
+        (("--token", "own:0123abcd"), "default/own:0123abcd"),
+        (("--ip", "2001:DB8:0::7"), "2001:db8::7"),
+        (("--ip", "10.1.2.3/8"), "10.0.0.0/8"),
+        (("--ip", "10.*"), "10.*"),
+        (("--each", "provider"), ""),
+    ],
+)
+def test_names_are_written_as_calls_have_them(cli_json: Json, words: tuple[str, ...], name: str) -> None:
+    assert cli_json("limit", "set", *words, "--requests", "5", "--per", "day")["name"] == name
+
+
+def test_a_limit_of_a_project_that_is_gone_can_be_changed(home: Path, cli, cli_json: Json) -> None:
+    cli("project", "create", "gone")
+    words = ("limit", "set", "--project", "gone", "--per", "day", "--requests")
+    first = cli_json(*words, "5")["id"]
+    with closing(sqlite3.connect(Home(home).control_db)) as control, control:
+        control.execute("DELETE FROM projects WHERE name = 'gone'")
+    assert cli_json(*words, "6")["id"] == first
 
 
 def test_suspend_and_remove(cli, cli_json: Json) -> None:
