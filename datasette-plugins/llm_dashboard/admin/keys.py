@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from datasette import Response
@@ -10,8 +11,9 @@ from pydantic import SecretStr
 from llm_dashboard import clock, targets
 from llm_dashboard.admin import filtering
 from llm_dashboard.admin.forms import Field, Form, Section, number_of, whole
+from llm_dashboard.admin.once import Once
 from llm_dashboard.admin.visit import Visit
-from llm_intercept.errors import NotFound
+from llm_intercept.errors import ConfigError, NotFound
 from llm_intercept.keytest import KeyTest, run_test
 from llm_intercept.manage import Management
 from llm_intercept.providers.base import Provider
@@ -28,6 +30,10 @@ _BLAME = (
     ("weight", "weight"),
     ("pool", "pool"),
 )
+
+
+_kept: Once[tuple[str, str]] = Once()  # (provider, key) that was tested and is not stored yet
+_trials: Once[KeyTest] = Once()
 
 
 async def page(visit: Visit) -> Response:
@@ -60,29 +66,74 @@ def _fits(line: targets.KeyLine, chosen: Mapping[str, str]) -> bool:
 
 
 async def new(visit: Visit) -> Response:
-    form = Form(_sections(visit), {"name": "default", "weight": "1", "try": "yes"})
+    form, trial, kept = Form(_sections(visit), {"name": "default", "weight": "1", "try": "yes"}), None, ""
     if visit.posting:
-        form.take(await visit.posted())
-        provider, options = form.text("provider"), _options(form)
-        secret = SecretStr(form.values.pop("secret", ""))
-        made = await visit.submit(
-            form, lambda m: m.keys.create(visit.actor, provider, secret, **options), _BLAME
-        )
-        if made is not None:
-            tried = await _tried(visit, made.provider, made.name) if form.ticked("try") else None
-            said = f"The key {made.hint} of {made.provider} is stored, and used from the next call on."
-            bad = tried is not None and not tried.ok
-            return visit.to(PATH, f"{said} {tried.sentence}" if tried else said, bad=bad)
-        if form.failed and not form.errors.get("secret"):
-            form.errors["secret"] = "Paste the key again; it is not sent back."
+        posted = await visit.posted()
+        form.take(posted)
+        secret = _secret(visit, form, (posted.get("kept") or [""])[0])
+        if "test" in posted:
+            trial = await _trial(visit, form, secret)
+        else:
+            made = await _made(visit, form, secret)
+            if made is not None:
+                return made
+        if secret:
+            kept = _kept.put(visit.login, (form.text("provider"), secret))
     return await visit.form(
         form,
         title="New key",
         about="A key of yours at a provider. It is encrypted, used in place of tokens, and never shown.",
         submit="Store key",
+        second=("test", "Test before storing"),
+        trial=trial,
+        kept=kept,
         back=PATH,
         place="Keys",
     )
+
+
+def _secret(visit: Visit, form: Form, kept: str) -> str:
+    """What was pasted, or what was pasted before and is kept here; it is in no page that is sent back."""
+    pasted = form.values.pop("secret", "")
+    if pasted:
+        return pasted
+    provider, secret = _kept.take(visit.login, kept) or ("", "")
+    if kept and provider != form.text("provider"):
+        form.errors["secret"] = "Paste the key again: it was kept for a few minutes, and for one provider."
+        return ""
+    return secret
+
+
+async def _made(visit: Visit, form: Form, secret: str) -> Response | None:
+    """None if it was refused, which the form then says."""
+    provider, options = form.text("provider"), _options(form)
+    made = await visit.submit(
+        form, lambda m: m.keys.create(visit.actor, provider, SecretStr(secret), **options), _BLAME
+    )
+    if made is None:
+        return None
+    tried = await _tried(visit, made.provider, made.name) if form.ticked("try") else None
+    said = f"The key {made.hint} of {made.provider} is stored, and used from the next call on."
+    bad = tried is not None and not tried.ok
+    return visit.to(PATH, f"{said} {tried.sentence}" if tried else said, bad=bad)
+
+
+async def _trial(visit: Visit, form: Form, secret: str) -> KeyTest | None:
+    """What the provider says to a key that is not stored; None if the form has to say something first."""
+    found = visit.stage.provider(form.text("provider"))
+    needed = found is not None and not found.key_optional and not form.text("base_url")
+    if needed and not secret:
+        form.errors.setdefault("secret", "The key is empty; paste it to test it.")
+    if form.errors.keys() & {"provider", "secret"} or found is None:
+        return None
+    form.errors.clear()  # what else is missing is asked for when it is stored
+    key = StoredCredential(found.name, "unsaved", SecretStr(secret), form.text("base_url") or None)
+    try:
+        await visit.ask(lambda m: m.desk.check(visit.actor, "key.test", "keys", Thing("key", found.name)))
+        return await _sent(visit, found, key)
+    except ConfigError as error:
+        form.refused(error, _BLAME)
+        return None
 
 
 async def edit(visit: Visit) -> Response:
@@ -100,6 +151,9 @@ async def edit(visit: Visit) -> Response:
     return await visit.form(
         form,
         title=f"{key.provider} / {key.name}",
+        badge=("in use", "good") if key.enabled else ("not used", "quiet"),
+        acts=[(f"{_path(key)}/test?from=page", "Test", "One request that costs nothing")],
+        trial=_trials.take(visit.login, visit.arg("trial")),
         about=f"{key.hint}, stored {key.created_at[:10]}. To replace the key itself, store another one and "
         "remove this one.",
         submit="Save",
@@ -123,6 +177,8 @@ async def switch(visit: Visit) -> Response:
     provider, name, action = visit.var("provider"), visit.var("name"), visit.var("action")
     if action == "test":
         tried = await _tried(visit, provider, name)
+        if visit.arg("from") == "page":
+            return visit.to(f"{PATH}/{provider}/{name}/edit?trial={_trials.put(visit.login, tried)}")
         return visit.to(PATH, tried.sentence, bad=not tried.ok)
     on = action == "enable"
     key = await visit.ask(lambda m: (m.keys.enable if on else m.keys.disable)(visit.actor, provider, name))
@@ -199,11 +255,15 @@ async def _tried(visit: Visit, provider: str, name: str) -> KeyTest:
         return known, m.control.credentials.opened(provider, name)
 
     known, key = await visit.ask(look)
+    return await _sent(visit, known, key)
+
+
+async def _sent(visit: Visit, provider: Provider, key: StoredCredential) -> KeyTest:
+    """What the provider repeats of the key is taken out."""
     stage = visit.stage
-    found = await run_test(stage.registry, known, key, stage.settings, stage.home, clock.now() / 1e6)
+    found = await run_test(stage.registry, provider, key, stage.settings, stage.home, clock.now() / 1e6)
     secret = key.secret.get_secret_value().strip()
-    sentence = found.sentence.replace(secret, "[the key]") if secret else found.sentence
-    return KeyTest(found.provider, found.ok, found.status, found.url, sentence)
+    return replace(found, sentence=found.sentence.replace(secret, "[the key]")) if secret else found
 
 
 async def _key(visit: Visit) -> Credential:

@@ -1,11 +1,17 @@
 """Keys of providers by their forms: stored and never shown, weighted, tried, switched and removed."""
 
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.pools import Changes, KeyRow, write_changes
-from tests.dashboard.admin.conftest import Admin, said
-from tests.dashboard.conftest import NOW
+from tests.dashboard.admin.conftest import Admin, errors, said
+from tests.dashboard.conftest import NOW, log_in
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -88,3 +94,93 @@ def test_a_key_that_cannot_be_tried_is_told(admin: Admin) -> None:
     text = said(admin.done("/keys/openai/main/test"))
     assert "cannot be reached" in text
     assert KEY not in text
+
+
+class Provider(BaseHTTPRequestHandler):
+    """Lists two models for the right key; repeats a wrong one, as some do."""
+
+    def do_GET(self) -> None:
+        given = self.headers.get("authorization", "").removeprefix("Bearer ")
+        good = given == KEY
+        said = (
+            {"data": [{"id": "model-one"}, {"id": "model-two"}]}
+            if good
+            else {"error": f"no such key {given}"}
+        )
+        body = json.dumps(said).encode()
+        self.send_response(200 if good else 401)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def provider() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def test_a_key_is_tried_before_it_is_stored(admin: Admin, provider: str) -> None:
+    fields = {"provider": "openai", "name": "main", "weight": "1", "base_url": provider}
+    answer = admin.post("/keys/new", **fields, secret=KEY, test="yes")
+    assert answer.status_code == 200
+    assert "The key works" in answer.text
+    assert "model-two" in answer.text
+    assert KEY not in answer.text
+    with admin.control() as control:
+        assert control.credentials.list() == []
+    kept = re.findall('name="kept" value="([^"]+)"', answer.text)
+    text = admin.done("/keys/new", **fields, secret="", kept=kept[0])
+    assert "is stored" in said(text)
+    with admin.control() as control:
+        assert control.credentials.opened("openai", "main").secret.get_secret_value() == KEY
+
+
+def test_a_key_that_is_tried_and_refused(admin: Admin, provider: str) -> None:
+    fields = {"provider": "openai", "name": "main", "base_url": provider}
+    answer = admin.post("/keys/new", **fields, secret="sk-proj-wrong-wrong-wrong", test="yes")
+    assert "The key does not work" in answer.text
+    assert "no such key [the key]" in answer.text
+    assert "sk-proj-wrong" not in answer.text
+    assert "paste it to test it" in errors(admin.post("/keys/new", **fields, test="yes").text)["secret"]
+    assert "needed" in errors(admin.post("/keys/new", provider="", secret=KEY, test="yes").text)["provider"]
+
+
+def test_what_was_kept_is_for_its_provider_and_its_login_alone(admin: Admin, provider: str) -> None:
+    fields = {"name": "main", "weight": "1", "base_url": provider}
+    answer = admin.post("/keys/new", **fields, provider="openai", secret=KEY, test="yes")
+    kept = re.findall('name="kept" value="([^"]+)"', answer.text)[0]
+    assert "key is empty" in admin.refused("/keys/new", **fields, provider="groq", kept=kept)["secret"]
+    log_in(admin.visitor, admin.home)
+    assert "key is empty" in admin.refused("/keys/new", **fields, provider="openai", kept=kept)["secret"]
+
+
+def test_a_stored_key_is_tried_from_its_page(admin: Admin, provider: str) -> None:
+    store(admin, base_url=provider)
+    text = admin.done("/keys/openai/main/test?from=page")
+    assert "The key works" in text
+    assert "model-one" in text
+    assert KEY not in text
+
+
+def test_filters(admin: Admin) -> None:
+    store(admin, pool="team")
+    store(admin, name="other", provider="groq")
+    admin.done("/keys/groq/other/disable")
+    for query, names in (
+        ("q=team", {"main"}),
+        ("provider=groq", {"other"}),
+        ("state=not+used", {"other"}),
+        ("state=cooling", set()),
+        ("q=", {"main", "other"}),
+    ):
+        text = admin.get(f"/keys?{query}")
+        assert {name for name in ("main", "other") if f"/ {name}</a>" in text} == names
