@@ -70,8 +70,13 @@ def user(*parts: Part) -> Message:
 
 
 def content(*parts: Part, model: str = CLAUDE) -> tuple[list[Any], list[str]]:
-    body, warnings = sent(model, user(Text("see"), *parts))
-    return body["messages"][0]["content"][1:], warnings
+    """What the last turn says; results have their calls before them, in tools that are declared."""
+    calls = [ToolCall(part.call_id, "f") for part in parts if isinstance(part, ToolResult)]
+    turns = [user(Text("see")), Message("assistant", tuple(calls))] if calls else []
+    rest = {"tools": (Tool("f"),)} if calls else {}
+    first = () if calls else (Text("see"),)
+    body, warnings = sent(model, *turns, user(*first, *parts), **rest)
+    return body["messages"][-1]["content"][len(first) :], warnings
 
 
 BLOCKS: list[tuple[dict[str, Any], Part]] = [
@@ -228,7 +233,7 @@ SAID = [
     (
         ToolResult("c1", (Text(""),)),
         {"toolResult": {"toolUseId": "c1", "content": [{"text": "(no output)"}]}},
-        1,
+        0,
     ),
     (
         ToolResult("c1", (Text("x"), Media("image", "image/png", data=PNG))),
@@ -238,7 +243,7 @@ SAID = [
                 "content": [{"text": "x"}, {"image": {"format": "png", "source": {"bytes": PNG}}}],
             }
         },
-        1,
+        0,
     ),
 ]
 
@@ -337,8 +342,10 @@ def test_a_history_with_calls_needs_tools() -> None:
     body, warnings = sent(CLAUDE, user(Text("?")), Message("assistant", (call,)), user(result))
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["search"]
     assert len(warnings) == 1
-    body, _ = sent(CLAUDE, user(result))
-    assert body["toolConfig"]["tools"]
+    body, warnings = sent(CLAUDE, user(result))
+    assert body["messages"] == [{"role": "user", "content": [{"text": "[tool result] x"}]}]
+    assert "toolConfig" not in body
+    assert warnings == ["messages: a tool result without its call became text"]
 
 
 BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 4096}}

@@ -64,7 +64,7 @@ def said(*parts: Part, role: Any = "user", target: Target | None = None) -> list
     """The parts on the wire; a model's turn has a user's turn before it."""
     before = () if role == "user" else (Message("user", (Text("hi"),)),)
     body, _ = encode(talk(*before, Message(role, parts)), target)
-    return body["contents"][-1]["parts"]
+    return body["contents"][len(before)]["parts"]
 
 
 PARTS: list[tuple[str, Any, tuple[Part, ...]]] = [
@@ -446,7 +446,10 @@ def test_the_conversation_has_the_order_that_gemini_wants():
         {"text": "remember"},
         {"text": "first"},
     ]
-    assert warnings == ["messages: what the system says in mid-conversation is a text of the user"]
+    assert warnings == [
+        "messages: a tool result was put right after its call",
+        "messages: what the system says in mid-conversation is a text of the user",
+    ]
 
 
 def test_there_is_always_something_said():
@@ -556,7 +559,8 @@ def test_thinking_of_others_is_dropped_and_calls_get_google_s_bypass():
             ToolCall("b", "g", signature="Zm9v", origin="gemini"),
         ),
     )
-    request = talk(Message("user", (Text("x"),)), turn)
+    answers = Message("user", (ToolResult("a"), ToolResult("b")))
+    request = talk(Message("user", (Text("x"),)), turn, answers)
     parts = encode(request, LEVEL)[0]["contents"][1]["parts"]
     assert [part.get("thoughtSignature") for part in parts] == [BYPASS, "Zm9v"]
     body, warnings = encode(request, BUDGET)

@@ -122,7 +122,8 @@ def test_legacy_functions_come_back_as_they_were() -> None:
 def test_images_of_a_result_follow_in_a_user_message() -> None:
     image = Media("image", "image/png", PIXEL)
     first = ToolResult("a", (Text("seen"), image))
-    messages, warnings = said(user(first), user(ToolResult("b", (Text("2"),)), Text("and?")))
+    called = assistant(ToolCall("a", "f"), ToolCall("b", "f"))
+    (_, *messages), warnings = said(called, user(first, ToolResult("b", (Text("2"),))), user(Text("and?")))
     assert [message["role"] for message in messages] == ["tool", "tool", "user"]
     assert messages[0]["content"] == "seen"
     assert [item["type"] for item in messages[2]["content"]] == ["text", "image_url", "text"]
@@ -130,12 +131,13 @@ def test_images_of_a_result_follow_in_a_user_message() -> None:
 
 
 def test_a_failed_result_says_so_in_words() -> None:
-    (message,), _ = said(user(ToolResult("a", (Text("no such file"),), is_error=True)))
+    failed = ToolResult("a", (Text("no such file"),), is_error=True)
+    (_, message), _ = said(assistant(ToolCall("a", "f")), user(failed))
     assert message["content"] == "Error: no such file"
 
 
 def test_order_of_text_and_calls() -> None:
-    (message,), _ = said(assistant(Text("one "), ToolCall("a", "f", '{"x":  1}'), Text("two")))
+    (message, _), _ = said(assistant(Text("one "), ToolCall("a", "f", '{"x":  1}'), Text("two")))
     assert message["content"] == "one two"
     assert message["tool_calls"] == [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":  1}'}}
@@ -186,7 +188,7 @@ def test_thinking_of_earlier_turns(part: Thinking, form: str, message: dict[str,
 
 
 def test_deepseek_wants_the_member_on_every_tool_turn() -> None:
-    (message,), _ = said(assistant(ToolCall("a", "f")), reasoning="content")
+    (message, _), _ = said(assistant(ToolCall("a", "f")), reasoning="content")
     assert message["reasoning_content"] == ""
 
 

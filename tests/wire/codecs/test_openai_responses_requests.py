@@ -350,8 +350,9 @@ class TestForeign:
         turn = Message(
             "user", (ToolResult("t1", (Text("a"), image)), ToolResult("t2", (Text("b"),)), Text("now"))
         )
-        body, _ = encode(foreign(turn))
-        assert body["input"] == [
+        called = Message("assistant", (ToolCall("t1", "f"), ToolCall("t2", "f")))
+        body, _ = encode(foreign(called, turn))
+        assert body["input"][2:] == [
             {
                 "type": "function_call_output",
                 "call_id": "t1",

@@ -8,6 +8,7 @@ from typing import Any
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.anthropic import media_out, signatures
 from llm_intercept.wire.codecs.anthropic.members import FORM, NAME, as_object, complete, own
+from llm_intercept.wire.families import toolnames
 from llm_intercept.wire.ir import (
     Media,
     Opaque,
@@ -61,9 +62,9 @@ def thinking_block(part: Thinking) -> Block | None:
     return complete({"type": "thinking", "thinking": part.text, "signature": signature}, None, part.extras)
 
 
-def call_block(part: ToolCall, call_id: str) -> Block:
+def call_block(part: ToolCall, call_id: str, name: str) -> Block:
     given = {"input": part.arguments} if part.custom else as_object(part.arguments)
-    block: Block = {"type": "tool_use", "id": call_id, "name": part.name, "input": given}
+    block: Block = {"type": "tool_use", "id": call_id, "name": name, "input": given}
     return complete(block, part.cache, part.extras)
 
 
@@ -101,7 +102,7 @@ class AnswerBlocks:
             case Thinking():
                 return thinking_block(part)
             case ToolCall():
-                return call_block(part, tool_id(part.id))
+                return call_block(part, tool_id(part.id), toolnames.given(part.name, self.context.request))
             case Opaque():
                 return opaque_block(part, self.context)
         self.context.warn(f"{kind_of(part)}: answers of Anthropic's have none; left out")
@@ -129,7 +130,7 @@ class RequestBlocks:
             case Text():
                 return text_block(part, self.context)
             case ToolCall():
-                return call_block(part, self._call_id(part.id))
+                return call_block(part, self._call_id(part.id), part.name)
             case ToolResult():
                 return self._result(part)
             case Thinking():

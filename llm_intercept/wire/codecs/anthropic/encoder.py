@@ -15,6 +15,7 @@ from llm_intercept.wire.codecs.anthropic import counters, errors, signatures
 from llm_intercept.wire.codecs.anthropic.answer import REASON, message_id, reason_of, unscored
 from llm_intercept.wire.codecs.anthropic.blocks_out import kind_of, opaque_block, own_citations, tool_id
 from llm_intercept.wire.codecs.anthropic.members import NAME, own, written
+from llm_intercept.wire.families import toolnames
 from llm_intercept.wire.fields import compact, dumped
 from llm_intercept.wire.ir import (
     Event,
@@ -210,8 +211,21 @@ class Encoder:
             if signature and origin != NAME:
                 frames += self._whole(signatures.before_call(signature, origin))
         self._index += 1
-        frames.append(_frame("content_block_start", index=self._index, content_block=_beginning(part)))
+        frames.append(_frame("content_block_start", index=self._index, content_block=self._beginning(part)))
         return frames
+
+    def _beginning(self, part: Part) -> dict[str, Any]:
+        """The block of an empty part."""
+        if isinstance(part, Thinking):
+            return {"type": "thinking", "thinking": "", "signature": "", **written(part.extras)}
+        if isinstance(part, ToolCall):
+            name = toolnames.given(part.name, self._context.request)
+            call = {"type": "tool_use", "id": tool_id(part.id), "name": name, "input": {}}
+            return {**call, **written(part.extras)}
+        words: dict[str, Any] = {"type": "text", "text": ""}
+        if isinstance(part, Text) and NAME in part.extras:
+            words.update({"citations": [], **written(part.extras)})
+        return words
 
     def _close(self, slot: Slot) -> list[Frame]:
         part = slot.part
@@ -298,16 +312,3 @@ def _content(event: PartStarted) -> PartDelta | None:
     if isinstance(part, ToolCall) and part.arguments:
         return PartDelta(event.index, part.arguments)
     return None
-
-
-def _beginning(part: Part) -> dict[str, Any]:
-    """The block of an empty part."""
-    if isinstance(part, Thinking):
-        return {"type": "thinking", "thinking": "", "signature": "", **written(part.extras)}
-    if isinstance(part, ToolCall):
-        call = {"type": "tool_use", "id": tool_id(part.id), "name": part.name, "input": {}}
-        return {**call, **written(part.extras)}
-    words: dict[str, Any] = {"type": "text", "text": ""}
-    if isinstance(part, Text) and NAME in part.extras:
-        words.update({"citations": [], **written(part.extras)})
-    return words

@@ -7,7 +7,7 @@ from llm_intercept.wire.codecs.anthropic import caching, reasoning, tools_out, t
 from llm_intercept.wire.codecs.anthropic.blocks_out import RequestBlocks
 from llm_intercept.wire.codecs.anthropic.members import NAME, own
 from llm_intercept.wire.codecs.anthropic.reasoning import Plan
-from llm_intercept.wire.families import structured, unsaid
+from llm_intercept.wire.families import structured, toolnames, unsaid
 from llm_intercept.wire.ir import Format, Request
 
 LACKING = frozenset(
@@ -22,6 +22,7 @@ TIERS = {"auto": "auto", "default": "standard_only"}
 
 def encode_request(request: Request, context: Context) -> Encoded:
     native = NAME in request.extras
+    request = request if native else toolnames.fitting(request)
     talk = turns.build(request.messages, RequestBlocks(context, native))
     plan = reasoning.planned(request, context, talk.can_think())
     body: dict[str, Any] = {"model": request.model, "max_tokens": plan.max_tokens}

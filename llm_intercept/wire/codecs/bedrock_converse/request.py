@@ -9,6 +9,7 @@ from llm_intercept.wire.codecs.bedrock_converse.models import family
 from llm_intercept.wire.codecs.bedrock_converse.options import Options, merged
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, own, string
 from llm_intercept.wire.families import unsaid
+from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.fields import mapping
 from llm_intercept.wire.ir import Json, Request
 
@@ -63,7 +64,8 @@ def encode_request(request: Request, context: Context) -> Encoded:
     chosen.refuse_several()
     if messages.under_way_without_reasoning(request.messages):
         chosen.cancel_thinking()
-    system, turns = messages.write(request.messages, blocks)
+    talk = request.messages if chosen.native else settled(request.messages, context)
+    system, turns = messages.write(talk, blocks)
     if instruction := chosen.instruction():
         system.append({"text": instruction})
     answer = request.format if chosen.structure == "tool" else None

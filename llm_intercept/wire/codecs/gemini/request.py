@@ -7,6 +7,7 @@ from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.gemini import config, messages, reasoning, tools
 from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, own, proto, without
 from llm_intercept.wire.families import unsaid
+from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.ir import Extras, Json, Request
 
 _KNOWN = frozenset(
@@ -54,7 +55,8 @@ def _extras(source: dict[str, Any], generation: dict[str, Any], calling: dict[st
 
 def encode(request: Request, context: Context) -> Encoded:
     contents = messages.Contents(context)
-    for message in request.messages:
+    talk = request.messages if NAME in request.extras else settled(request.messages, context)
+    for message in talk:
         contents.add(message)
     body: dict[str, Any] = {"contents": contents.finished()}
     members = {

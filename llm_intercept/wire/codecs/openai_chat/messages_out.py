@@ -135,7 +135,7 @@ class _Writer:
         if media:
             content = content or "The result follows in the next message."
             self._hold(part, media)
-        name = {"name": part.name} if part.name else {}
+        name = {"name": sent_name(part.name)} if part.name else {}
         if is_legacy(part):
             return {"role": "function", **name, "content": content}
         identity = call_id(part.call_id, self._context.target)

@@ -8,6 +8,7 @@ from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.openai_chat import messages_out, reasoning, tools
 from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, members, own
 from llm_intercept.wire.families import unsaid
+from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.ir import Format, Request, Sampling
 from llm_intercept.wire.toolids import fitted
 
@@ -22,7 +23,8 @@ PLAIN = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency
 def encode_request(request: Request, context: Context) -> Encoded:
     kept = own(request.extras)
     body: dict[str, Any] = {"model": request.model} if request.model else {}
-    body["messages"] = messages_out.write(request.messages, context)
+    talk = request.messages if NAME in request.extras else settled(request.messages, context)
+    body["messages"] = messages_out.write(talk, context)
     tools.write(request, context, body)
     _sampling(request.sampling, LIMIT in kept, context, body)
     reasoning.write(request.reasoning, kept.get(REASONING, {}), context, body)

@@ -4,6 +4,8 @@ Items are numbered in the order of their beginning and may be open at the same t
 written by the same steps as a stream, so both say the same.
 """
 
+from dataclasses import replace
+
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.openai_responses.content import dropped
 from llm_intercept.wire.codecs.openai_responses.names import spelling, tools_by_name
@@ -16,6 +18,7 @@ from llm_intercept.wire.codecs.openai_responses.pieces import (
     WholeItem,
 )
 from llm_intercept.wire.codecs.openai_responses.terms import CALL_ID, EMPTY, NAME, NEVER, TARGET, Raw
+from llm_intercept.wire.families import toolnames
 from llm_intercept.wire.ir import (
     Media,
     Opaque,
@@ -108,6 +111,7 @@ class Output:
         self._ids.add(call_id)
         if NAME in part.extras:
             return CallItem(place, call_id, part, part.custom, EMPTY)
+        part = replace(part, name=toolnames.given(part.name, self._context.request))
         tool = self._tools.get(part.name)
         custom = part.custom or (tool is not None and tool.schema is None)
         return CallItem(place, call_id, part, custom, spelling(tool))

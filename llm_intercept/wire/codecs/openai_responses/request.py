@@ -17,7 +17,8 @@ from llm_intercept.wire.codecs.openai_responses.tools import (
     encode_tools,
 )
 from llm_intercept.wire.codecs.openai_responses.writing import encode_messages
-from llm_intercept.wire.families import unsaid
+from llm_intercept.wire.families import toolnames, unsaid
+from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Extras, Json, Message, Request, Text
 
@@ -116,13 +117,15 @@ def _more(body: Members) -> Raw:
 def encode_request(request: Request, context: Context) -> Encoded:
     """Members in the order of OpenAI's reference; what has no word at the end."""
     native = NAME in request.extras
+    request = request if native else toolnames.fitting(request)
     members = own(request.extras)
     instructions, messages = _split(request, native, context)
+    talk = messages if native else settled(messages, context)
     body: Raw = {"model": request.model} if request.model else {}
     if instructions:
         body["instructions"] = instructions
     if messages or not native:
-        body["input"] = encode_messages(messages, context)
+        body["input"] = encode_messages(talk, context)
     tools = encode_tools(_tools(request), native, context)
     if tools:
         body["tools"] = tools
