@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from pydantic_settings.exceptions import SettingsError
 
 from llm_intercept.errors import ConfigError
+from llm_intercept.secrecy import cleaned, said
 from llm_intercept.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ PREFIX = "LLM_INTERCEPT_"
 NOT_SETTINGS = frozenset(("LLM_INTERCEPT_HOME", "LLM_INTERCEPT_SECRET_KEY"))
 """Variables of ours that say where things are and what opens them: never settings."""
 
+_KINDS = {dict: "table", list: "list"}
 DEFAULT = "default"
 FILE = "config.toml"
 COMMAND_LINE = "command line"
@@ -91,6 +93,22 @@ def load_text(text: str, path: Path) -> Settings:
     return _validate(values, {name: FILE for name, _ in _leaves(values)}, path)
 
 
+def values(loaded: Loaded) -> Iterator[tuple[str, object, str]]:
+    """(dotted name, value, source) of every setting, for people: secrets are stars, and keys are left out."""
+    dumped = loaded.settings.model_dump(mode="json")
+    for name, source in loaded.sources.items():
+        yield name, cleaned(_value(dumped, name)), said(source)
+
+
+def _value(values: Any, dotted: str) -> object:
+    """What a source's name stands for; an alias like `gpt-4.1` has dots of its own."""
+    if dotted in values:
+        return values[dotted]
+    heads = (dotted[:i] for i, letter in enumerate(dotted) if letter == ".")
+    head = next(head for head in heads if head in values)
+    return _value(values[head], dotted[len(head) + 1 :])
+
+
 def variables() -> list[str]:
     """Every variable that is understood, with NAME standing for a provider."""
     return [variable(name) for name in _names(Settings)]
@@ -139,9 +157,7 @@ def _read_variable(name: str, value: str) -> dict[str, Any]:
     try:
         return _Environment({name: value})()
     except SettingsError:
-        raise ConfigError(
-            f"{name} is a list or a table and must be written as JSON; it is {_shown(value)}"
-        ) from None
+        raise ConfigError(f"{name} is a list or a table and must be written as JSON") from None
 
 
 def _check_variable(name: str) -> None:
@@ -203,7 +219,10 @@ def _where(name: str, sources: Mapping[str, str], path: Path) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    """Only what is one word: a list or a table may have anything in it."""
+    if isinstance(value, dict | list):
+        return f"a {_KINDS[type(value)]}"
+    text = repr(said(value) if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

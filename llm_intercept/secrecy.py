@@ -74,6 +74,20 @@ def shown_name(text: str) -> str:
     return named(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
+def cleaned(value: object) -> object:
+    """A JSON value, its names as well, for people."""
+    if isinstance(value, str):
+        return said(value)
+    if isinstance(value, dict):
+        return {said(name): cleaned(below) for name, below in value.items()}
+    return [cleaned(below) for below in value] if isinstance(value, list) else value
+
+
+def suspicious(value: object) -> bool:
+    """Whether anything in a JSON document looks like a key."""
+    return next(suspects(value), None) is not None
+
+
 def suspects(value: object, place: str = "") -> Iterator[str]:
     """Where in a JSON document something stands that looks like a key: dotted, "" for the document itself."""
     if isinstance(value, str):

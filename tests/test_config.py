@@ -139,7 +139,7 @@ def test_variables_and_file_meet_in_one_table(tmp_path: Path) -> None:
         (
             "",
             {"LLM_INTERCEPT_CAPTURE__REDACT": "a+"},
-            "LLM_INTERCEPT_CAPTURE__REDACT is a list or a table and must be written as JSON; it is 'a+'",
+            "LLM_INTERCEPT_CAPTURE__REDACT is a list or a table and must be written as JSON",
         ),
     ],
 )

@@ -13,6 +13,7 @@ import click
 
 from llm_intercept import __version__
 from llm_intercept.errors import InterceptError, NotFound
+from llm_intercept.secrecy import said
 
 EXIT_FAILED = 1
 EXIT_NOT_FOUND = 3
@@ -90,6 +91,9 @@ class LazyGroup(click.Group):
         except InterceptError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(EXIT_NOT_FOUND if isinstance(error, NotFound) else EXIT_FAILED)
+        except click.UsageError as error:
+            # It repeats what was typed, and terminals are recorded and looked at.
+            raise click.UsageError(said(error.format_message()), error.ctx) from None
 
 
 @click.group(

@@ -1,13 +1,13 @@
 """`llm-intercept config`: read only; settings are changed in the file or the environment."""
 
 import json
-from typing import Any
 
 import click
 
 from llm_intercept.cli.import_env import command as import_env
 from llm_intercept.cli.output import json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.config import values
 from llm_intercept.policy.models import ModelMap
 from llm_intercept.prompts import with_prompts
 
@@ -33,10 +33,8 @@ command.add_command(import_env)
 @pass_session
 def show(session: Session, as_json: bool) -> None:
     """Every setting, its value and its source."""
-    values = session.settings.model_dump(mode="json")
-    rows = [
-        {"name": name, "value": _value(values, name), "source": source}
-        for name, source in session.loaded.sources.items()
+    rows: list[dict[str, object]] = [
+        {"name": name, "value": value, "source": source} for name, value, source in values(session.loaded)
     ]
     if as_json:
         print_json(rows)
@@ -61,15 +59,6 @@ def check(session: Session) -> None:
     models = with_prompts(session.settings.models, session.home.path)
     ModelMap(models, session.registry.providers, lambda model: True)
     click.echo(f"The settings are right; {changed} of them are not at their default.")
-
-
-def _value(values: Any, dotted: str) -> object:
-    """What a source's name stands for; an alias like `gpt-4.1` has dots of its own."""
-    if dotted in values:
-        return values[dotted]
-    heads = (dotted[:i] for i, letter in enumerate(dotted) if letter == ".")
-    head = next(head for head in heads if head in values)
-    return _value(values[head], dotted[len(head) + 1 :])
 
 
 def _shown(value: object) -> str:

@@ -14,6 +14,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.policy import suffix
 from llm_intercept.providers import Registry, hosts
 from llm_intercept.providers.base import Provider
+from llm_intercept.secrecy import said, suspicious
 from llm_intercept.tools.predecessor_names import NO_COUNTERPART, PLAIN, TIERS, Plain
 
 type Outcome = Literal["setting", "key", "nothing"]
@@ -27,6 +28,7 @@ _PLACEHOLDER = re.compile(
 )
 _CUSTOM_HEADER = "CUSTOM_HEADER_"
 _SECRET_HEADER = re.compile(r"AUTHORIZATION|COOKIE|KEY|TOKEN|SECRET", re.I)
+_CREDENTIAL = "looks like a credential, so it is not written into a file: `llm-intercept key add`"
 _LOCAL_NAMES = ("localhost", "127.0.0.1")
 
 
@@ -88,9 +90,12 @@ class _Reader:
         return self._plan
 
     def _say(self, variable: str, outcome: Outcome, name: str, note: str = "") -> None:
-        self._plan.lines.append(Line(variable, outcome, name, note))
+        self._plan.lines.append(Line(variable, outcome, name, said(note)))
 
     def _set(self, variable: str, path: tuple[str, ...], value: object, note: str = "") -> None:
+        if suspicious(value):
+            self._say(variable, "nothing", "", _CREDENTIAL)
+            return
         self._plan.settings[path] = value
         self._say(variable, "setting", ".".join(path), note)
 
@@ -281,8 +286,7 @@ class _Reader:
             return
         name = variable.removeprefix(_CUSTOM_HEADER).replace("_", "-")
         if _SECRET_HEADER.search(name):
-            note = "looks like a credential, so it is not written into a file: `llm-intercept key add`"
-            self._say(variable, "nothing", "", note)
+            self._say(variable, "nothing", "", _CREDENTIAL)
         else:
             self._set(variable, ("models", "headers", name), self._given[variable])
 

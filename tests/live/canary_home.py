@@ -31,6 +31,7 @@ from tests.live.canary import Aviary, shapeless
 PLACES = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "query", "proxy", "pasted")
 ACCESS_KEY = "AKIACANARYCANARY0001"
 _TOKEN = re.compile(r"lli_[0-9A-Za-z]{49}")
+_TYPED = re.compile(r' value="[^"]*"|<textarea[^>]*>[^<]*')
 _SHOWN = re.compile(r'<code id="secret">([^<]+)</code>')
 
 
@@ -53,28 +54,45 @@ class Keeper:
         with contextlib.closing(control):
             yield control
 
-    def cli(self, *words: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Result:
+    def cli(
+        self, *words: str, stdin: str = "", env: Mapping[str, str] | None = None, place: str = ""
+    ) -> Result:
+        """`place` is the name that the answer is kept by, where that is not to be the words themselves."""
         environ = {"LLM_INTERCEPT_HOME": str(self.home), **self.environ, **(env or {})}
         done = CliRunner().invoke(main, words, input=stdin, env=environ)
-        self.aviary.look_at(f"cli {' '.join(words)}", done.output + done.stderr + repr(done.exception))
+        said = done.output + done.stderr + repr(done.exception)
+        self.aviary.look_at(f"cli {place or ' '.join(words)}", said)
         return done
 
     def visit(self, who: str, method: str, path: str, **more: Any) -> Any:
         visitor = self.visitors[who]
         answer = visitor.ask(method, path, **more)
         where = f"page {who} {method} {path.partition('?')[0]}"
-        self.aviary.look_at(where, answer.content)
-        kept = [f"{name}: {value}" for name, value in answer.headers.items() if name != "set-cookie"]
+        # A form that is wrong has what was typed in its fields, for the one who typed it.
+        text = _TYPED.sub("", answer.text) if method == "post" else answer.text
+        self.aviary.look_at(where, text)
+        kept = [f"{name}: {value}" for name, value in answer.headers.multi_items()]
         self.aviary.look_at(f"{where} headers", "\n".join(kept))
         return answer
 
-    def api(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    def api(
+        self,
+        who: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content: str | None = None,
+        place: str = "",
+        **headers: str,
+    ) -> Any:
+        """`content` is a body that is no JSON."""
         sent = {"authorization": f"Bearer {self.bearers[who]}", "content-type": "application/json"} | headers
-        content = None if body is None else json.dumps(body)
+        content = json.dumps(body) if content is None and body is not None else content
         client = self.visitors["admin"].datasette.client
         asked = client.request(method, f"/-/api{path}", headers=sent, content=content)
         answer = self.runner.run(asked)
-        self.aviary.look_at(f"api {who} {method} {path}", f"{answer.headers}\n{answer.text}")
+        self.aviary.look_at(f"api {who} {method} {place or path}", f"{answer.headers}\n{answer.text}")
         return answer
 
 

@@ -1,6 +1,6 @@
 """Secrets are put wherever one can come in, and looked for wherever anything comes out, in every writing.
 
-The exceptions are in `MEANT`: the few places where a secret is meant to be, each with the reason.
+The exceptions are in canary_meant.py: the few places where a secret is meant to be, each with the reason.
 """
 
 import os
@@ -13,67 +13,17 @@ import pytest
 
 from llm_intercept.policy.limits import Limit
 from llm_intercept.policy.routing import Route
-from tests.live import canary_calls, canary_home, canary_sights
+from tests.live import canary_calls, canary_files, canary_home, canary_mistakes, canary_sights
 from tests.live.canary import Aviary, Meant, Seen, leaks
-from tests.live.canary_calls import SERVED, Caller
+from tests.live.canary_calls import Caller
 from tests.live.canary_home import Keeper
-from tests.live.canary_sights import ROLES
+from tests.live.canary_meant import MEANT
 from tests.live.loopback import Upstream
 from tests.live.proxied import Proxied
 from tests.live.stack import CLEAN
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 CHAT = "https://api.openai.com/v1/chat/completions"
-
-ITS_OWN = "the provider that it belongs to, in a header"
-CALLED = "a client's own key goes to the provider that the client called"
-BODY = "bodies pass as they are, to the provider and back to the one who sent them"
-BYTES = "what a provider says when all is well passes byte by byte, should it repeat its own key"
-ONCE = "shown once, to the one who made it"
-HOLDER = "who has the link has it in the form as well"
-MEANT: tuple[Meant, ...] = (
-    *(Meant(f"key.{name}*", f"upstream {name} head*", ITS_OWN) for name in SERVED[:-2] if name != "bedrock"),
-    Meant("key.unsaved", "upstream openai head*", "it is tried at its provider before it is stored"),
-    Meant("oidc.secret", "upstream oidc head*", "the provider that it belongs to"),
-    Meant("webhook.url", "upstream webhook head*", "the address of the web hook itself"),
-    *(Meant("header.all", f"upstream {name} head*", "set for every model") for name in SERVED[:-2]),
-    Meant("header.tier", "upstream anthropic head*", "set for a tier that anthropic serves"),
-    *(
-        Meant(f"own.{name}", f"upstream {provider} head*", CALLED)
-        for provider, names in {
-            "openai": ("openai", "refused", "back", "tunnel", "recorded", "in path"),
-            "anthropic": ("moved",),
-            "gemini": ("query",),
-        }.items()
-        for name in names
-    ),
-    *(Meant(name, "upstream openai body*", BODY) for name in ("body.*", "own.as model")),
-    *(Meant(name, "upstream openai body*", BODY) for name in ("token.pasted", "apitoken.admin")),
-    *(Meant(name, "answer bodies*", BODY) for name in ("body.*", "token.pasted", "apitoken.admin")),
-    Meant("own.*", "answer own*", BODY),
-    Meant("body.socket", "answer socket", BODY),
-    Meant("own.recorded", "terminal record", "it is printed by the program that has it"),
-    *(Meant(name, "answer bodies*", BYTES) for name in ("key.openai.*", "header.all")),
-    *(Meant(name, "answer errors back*", BYTES) for name in ("key.openai.*", "key.anthropic", "header.all")),
-    Meant("header.all", "answer own*", BYTES),
-    Meant("header.all", "terminal record", BYTES),
-    Meant("token.cli", "cli token create *", ONCE),
-    Meant("token.api", "api member POST /tokens*", ONCE + ", and again for its idempotency key"),
-    Meant("token.page", "page member get /-/llm/manage/tokens/secret", ONCE),
-    *(Meant(f"apitoken.{who}", f"page {who} post /-/llm/account/tokens", ONCE) for who in ROLES[1:]),
-    Meant("link.login", "cli dashboard --login-link", ONCE),
-    Meant("link.setup", "cli dashboard --setup-link", ONCE),
-    Meant("link.setup", "page admin * /-/llm/setup*", HOLDER),
-    *(Meant(f"link.{who}", f"cli user invite {who}", ONCE) for who in ROLES[3:]),
-    *(Meant(f"link.{who}", f"page {who} get /-/llm/invite", HOLDER) for who in ROLES[3:]),
-    Meant(
-        "password.as name", "page anonymous post /-/llm/login*", "what was typed as a name is in its field"
-    ),
-    *(Meant(name, "environ *", "given as a variable") for name in ("key.groq", "oidc.secret")),
-    Meant("datasette.secret", "environ up*", "how Datasette is given it"),
-    *(Meant(name, "file config.toml*", "the operator wrote it there") for name in ("header.*", "webhook.*")),
-    Meant("secret.key", "file secret.key*", "its own file"),
-)
 
 
 def furnish(keeper: Keeper) -> dict[str, str]:
@@ -87,6 +37,17 @@ def furnish(keeper: Keeper) -> dict[str, str]:
         soft = {"scope": "project", "name": "demo", "measure": "requests", "amount": 3, "soft": True}
         control.limits.set(Limit.model_validate(soft))
     return tokens
+
+
+def misplace(keeper: Keeper) -> None:
+    """By people, wherever something can be written down."""
+    canary_mistakes.by_api(keeper)
+    canary_mistakes.by_pages(keeper)
+    canary_mistakes.by_commands(keeper)
+    canary_mistakes.passwords(keeper)
+    canary_files.settings(keeper)
+    canary_files.predecessors(keeper)
+    canary_files.tables(keeper)
 
 
 def run(keeper: Keeper, config: str, tokens: dict[str, str]) -> None:
@@ -152,6 +113,7 @@ def aviary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aviary]:
             for name, value in keeper.environ.items():
                 patch.setenv(name, value)
             tokens = furnish(keeper)
+            misplace(keeper)
             run(keeper, config, tokens)
             look(keeper, tokens)
             canary_sights.upstreams(keeper, served)

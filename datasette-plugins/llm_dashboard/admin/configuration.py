@@ -3,9 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from datasette import Response
 
@@ -48,19 +47,7 @@ async def page(visit: Visit) -> Response:
 
 
 def _lines(loaded: config.Loaded) -> Iterator[Line]:
-    """Dumped as JSON, a secret is a row of stars."""
-    values = loaded.settings.model_dump(mode="json")
-    for name, source in loaded.sources.items():
-        yield Line(name, _shown(_value(values, name)), source)
-
-
-def _value(values: Mapping[str, Any], dotted: str) -> object:
-    """An alias like `gpt-4.1` has dots of its own."""
-    if dotted in values:
-        return values[dotted]
-    heads = (dotted[:i] for i, letter in enumerate(dotted) if letter == ".")
-    head = next(head for head in heads if head in values)
-    return _value(values[head], dotted[len(head) + 1 :])
+    return (Line(name, _shown(value), source) for name, value, source in config.values(loaded))
 
 
 def _shown(value: object) -> str:

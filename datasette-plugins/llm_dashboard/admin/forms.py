@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from llm_intercept.errors import ConfigError, InterceptError
+from llm_intercept.secrecy import said
 
 type Kind = Literal["text", "number", "area", "select", "check", "secret"]
 type Options = Sequence[tuple[str, str]]
@@ -135,12 +136,12 @@ class Form:
 
 def worded(error: Exception) -> str:
     """The sentence of an error, with a capital, without advice about commands."""
-    text = _COMMAND_CLAUSE.sub("", str(error)).rstrip(".")
+    text = _COMMAND_CLAUSE.sub("", said(str(error))).rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def _sentence(error: Any) -> str:
-    text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    text = said(str(error["msg"])).removeprefix("Value error, ").removeprefix("Input ")
     return f"{text[:1].upper()}{text[1:]}."
 
 
