@@ -1,35 +1,36 @@
-"""Where this home's proxy listens right now, so that commands find it on whatever port it was started."""
+"""Where this home's proxy and dashboard listen right now: commands find them on whatever port they have."""
 
 import json
 import os
 from pathlib import Path
 
 NAME = "proxy.json"
+DASHBOARD = "dashboard.json"
 
 
-def announce(folder: Path, url: str) -> None:
+def announce(folder: Path, url: str, name: str = NAME) -> None:
     """Says in the home folder that this process serves at `url`."""
-    draft = folder / f".{NAME}.{os.getpid()}"
+    draft = folder / f".{name}.{os.getpid()}"
     draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-    draft.replace(folder / NAME)
+    draft.replace(folder / name)
 
 
-def withdraw(folder: Path) -> None:
+def withdraw(folder: Path, name: str = NAME) -> None:
     """Takes the word back, if it is still ours."""
-    if _read(folder).get("pid") == os.getpid():
-        (folder / NAME).unlink(missing_ok=True)
+    if _read(folder / name).get("pid") == os.getpid():
+        (folder / name).unlink(missing_ok=True)
 
 
-def find(folder: Path) -> str | None:
-    """The URL of a proxy that is alive."""
-    said = _read(folder)
+def find(folder: Path, name: str = NAME) -> str | None:
+    """The URL of a proxy (or dashboard) that is alive."""
+    said = _read(folder / name)
     pid, url = said.get("pid"), said.get("url")
     return url if isinstance(pid, int) and isinstance(url, str) and _alive(pid) else None
 
 
-def _read(folder: Path) -> dict[str, object]:
+def _read(file: Path) -> dict[str, object]:
     try:
-        said = json.loads((folder / NAME).read_text())
+        said = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}

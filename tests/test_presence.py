@@ -16,6 +16,14 @@ def test_found_while_alive(tmp_path: Path):
     assert presence.find(tmp_path) is None
 
 
+def test_proxy_and_dashboard_are_two(tmp_path: Path):
+    presence.announce(tmp_path, "http://127.0.0.1:9", presence.DASHBOARD)
+    assert presence.find(tmp_path) is None
+    assert presence.find(tmp_path, presence.DASHBOARD) == "http://127.0.0.1:9"
+    presence.withdraw(tmp_path, presence.DASHBOARD)
+    assert presence.find(tmp_path, presence.DASHBOARD) is None
+
+
 def test_a_dead_one_is_not_believed(tmp_path: Path):
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from llm_intercept import config, environment, resources
+from llm_intercept import config, environment, presence, resources
 from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
 from llm_intercept.settings import Settings
@@ -43,6 +43,7 @@ def dashboard(host: str | None, port: int | None, only_link: bool, setup_link: b
     if only_link or setup_link:
         click.echo(new_setup_link(home, settings) if setup_link else login_link(home, settings))
         return
+    announce(home, settings)
     for line in ways_in(home, settings):
         click.echo(line, err=True)
     argv, env = serve_arguments(home, settings, settings.dashboard.port)
@@ -70,7 +71,7 @@ def serve_arguments(home: Home, settings: Settings, port: int) -> tuple[list[str
 def login_link(home: Home, settings: Settings) -> str:
     """A URL that logs one browser in, once, within ten minutes."""
     with closing(_opened(home)) as control:
-        return f"{address(settings)}/-/llm/login?code={control.sessions.create_link()}"
+        return f"{address(home, settings)}/-/llm/login?code={control.sessions.create_link()}"
 
 
 def new_setup_link(home: Home, settings: Settings) -> str:
@@ -78,7 +79,7 @@ def new_setup_link(home: Home, settings: Settings) -> str:
     with closing(_opened(home)) as control:
         if not control.accounts.without_users():
             raise Conflict("there are users already; invite more with `llm-intercept user invite NAME`")
-        return f"{address(settings)}/-/llm/setup?code={control.sessions.create_link('setup')}"
+        return f"{address(home, settings)}/-/llm/setup?code={control.sessions.create_link('setup')}"
 
 
 def ways_in(home: Home, settings: Settings) -> list[str]:
@@ -86,17 +87,24 @@ def ways_in(home: Home, settings: Settings) -> list[str]:
     with closing(_opened(home)) as control:
         nobody = control.accounts.without_users()
     if not nobody:
-        return [f"dashboard  {address(settings)}/"]
+        return [f"dashboard  {address(home, settings)}/"]
     return [
         f"dashboard  {login_link(home, settings)}    (link for one login, valid 10 minutes)",
         f"first user {new_setup_link(home, settings)}    (optional: logins with passwords, valid 1 hour)",
     ]
 
 
-def address(settings: Settings) -> str:
-    """Where people reach the dashboard."""
+def announce(home: Home, settings: Settings) -> None:
+    """Says where this process serves the dashboard, for as long as it lives."""
+    url = environment.proxy_url(settings.dashboard.host, settings.dashboard.port)
+    presence.announce(home.path, url, presence.DASHBOARD)
+
+
+def address(home: Home, settings: Settings) -> str:
+    """Where people reach the dashboard: the one that is running, before the one that settings speak of."""
+    running = presence.find(home.path, presence.DASHBOARD)
     listening = environment.proxy_url(settings.dashboard.host, settings.dashboard.port)
-    return settings.dashboard.url.rstrip("/") or listening
+    return settings.dashboard.url.rstrip("/") or running or listening
 
 
 def _opened(home: Home) -> Control:

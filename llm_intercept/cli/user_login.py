@@ -65,7 +65,7 @@ def invite(session: Session, user: str, expires: str, as_json: bool) -> None:
     lifetime = parse_duration(expires)
     found = session.control.users.get(user)
     code = Accounts(session.manage.desk).invite(session.actor, found.id, int(lifetime.total_seconds()))
-    link = f"{address(session.settings)}/-/llm/invite?code={code}"
+    link = f"{address(session.home, session.settings)}/-/llm/invite?code={code}"
     if as_json:
         print_json({"user": found.name, "link": link, "expires_in": int(lifetime.total_seconds())})
         return

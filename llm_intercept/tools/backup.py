@@ -26,7 +26,7 @@ from llm_intercept.tools import archive, lockbox
 FORMAT = 1
 KIND = "llm-intercept backup"
 SECRETS = "secrets.locked"
-_LEFT_OUT = frozenset({"logs", "journal", "leases", "backups", "certs", "proxy.json"})
+_LEFT_OUT = frozenset({"logs", "journal", "leases", "backups", "certs", "proxy.json", "dashboard.json"})
 _ENDINGS = (".db", ".db-wal", ".db-shm")
 _PRIVATE = b"PRIVATE KEY-----"
 

@@ -24,7 +24,7 @@ from llm_intercept.vault import Vault
 
 DAY_S = 86_400
 _STALE_S = DAY_S
-_DRAFTS = (".secret.key.*", ".proxy.json.*", "backups/.*")
+_DRAFTS = (".secret.key.*", ".proxy.json.*", ".dashboard.json.*", "backups/.*")
 
 
 @dataclass(slots=True)

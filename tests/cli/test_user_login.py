@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_intercept import presence
 from llm_intercept.hashing import Hasher
 from llm_intercept.home import Home
 from llm_intercept.store.control import Control
@@ -44,6 +45,12 @@ def test_a_password_is_set(cli, control) -> None:
 def test_a_password_that_is_not_set(cli, name: str, typed: str, code: int) -> None:
     result = cli("user", "password", name, "--stdin", stdin=typed, code=code)
     assert result.stderr.startswith("Error: ")
+
+
+def test_an_invite_leads_to_the_dashboard_that_is_running(home: Path, cli) -> None:
+    presence.announce(home, "http://127.0.0.1:18001", presence.DASHBOARD)
+    assert cli("user", "invite", "bob").stdout.startswith("http://127.0.0.1:18001/-/llm/invite?code=")
+    assert "http://127.0.0.1:18001/-/llm/login" in cli("dashboard", "--login-link").stdout
 
 
 def test_an_invite(cli, cli_json, control) -> None:
