@@ -26,6 +26,7 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 15.0  # beyond what calls under way may take
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0
+SUPERVISED = "llm_intercept.supervised"
 
 
 @click.command()
@@ -68,13 +69,15 @@ def up(host: str | None, port: int | None, dashboard_port: int | None, no_dashbo
 
 def _proxy_command(settings: Settings) -> list[str]:
     arguments = ["proxy", "--host", settings.host, "--port", str(settings.port)]
-    return [sys.executable, "-m", "llm_intercept.cli", *arguments]
+    return [sys.executable, "-m", SUPERVISED, "llm_intercept.cli", *arguments]
 
 
 def _dashboard_command(home: Home, settings: Settings) -> tuple[list[str], Mapping[str, str]]:
-    from llm_intercept.cli.dashboard import serve_arguments
+    from llm_intercept.cli.dashboard import announce, serve_arguments
 
-    return serve_arguments(home, settings, settings.dashboard.port)
+    announce(home, settings)
+    (python, flag, *rest), env = serve_arguments(home, settings, settings.dashboard.port)
+    return [python, flag, SUPERVISED, *rest], env
 
 
 @dataclass(slots=True)
@@ -91,8 +94,9 @@ class Part:
     async def start(self) -> None:
         self.started = time.monotonic()
         # A session of its own: Ctrl-C reaches the supervisor, which stops its parts in order.
+        # Its standard input ends with the supervisor, and then so does the part.
         self.process = await asyncio.create_subprocess_exec(
-            *self.argv, env={**os.environ, **self.env}, start_new_session=True
+            *self.argv, env={**os.environ, **self.env}, start_new_session=True, stdin=asyncio.subprocess.PIPE
         )
 
 
