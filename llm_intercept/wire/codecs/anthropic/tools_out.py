@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.anthropic.members import NAME, complete
-from llm_intercept.wire.families import freetext
+from llm_intercept.wire.families import freetext, schemas
 from llm_intercept.wire.ir import Json, Message, OpaqueTool, Request, Tool, ToolCall, ToolChoice
 
 FREE_TEXT = {
@@ -13,7 +13,6 @@ FREE_TEXT = {
     "properties": {"input": {"type": "string", "description": "The tool's whole input, as text."}},
     "required": ["input"],
 }
-_COMBINED = ("anyOf", "oneOf", "allOf")
 _TYPES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
 
 
@@ -48,26 +47,7 @@ def _schema(tool: Tool, context: Context) -> Mapping[str, Json]:
     if tool.schema is None:
         context.warn(f"tools: {tool.name} takes free text; it became a function with one string, `input`")
         return FREE_TEXT
-    schema = tool.schema
-    if any(name in schema for name in _COMBINED):
-        schema = _merged(schema, tool.name, context)
-    return schema if schema.get("type") == "object" else {**schema, "type": "object"}
-
-
-def _merged(schema: Mapping[str, Json], name: str, context: Context) -> dict[str, Json]:
-    """Anthropic refuses alternatives at the root: their properties are offered together."""
-    context.warn(f"tools: alternatives at the root of the schema of {name} were merged")
-    properties: dict[str, Json] = {}
-    required: list[Json] = list(schema.get("required") or [])
-    for word in _COMBINED:
-        for one in schema.get(word) or []:
-            if isinstance(one, dict):
-                properties.update(one.get("properties") or {})
-                required += (one.get("required") or []) if word == "allOf" else []
-    properties.update(schema.get("properties") or {})
-    rest = {key: value for key, value in schema.items() if key not in (*_COMBINED, "required")}
-    new = {**rest, "type": "object", "properties": properties}
-    return {**new, "required": list(dict.fromkeys(required))} if required else new
+    return schemas.rooted(tool.schema, tool.name, context)
 
 
 def remembered(messages: Iterable[Message], context: Context) -> list[dict[str, Any]]:

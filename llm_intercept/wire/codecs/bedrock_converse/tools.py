@@ -7,7 +7,7 @@ from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, cache_poin
 from llm_intercept.wire.codecs.bedrock_converse.models import UNKNOWN
 from llm_intercept.wire.codecs.bedrock_converse.parts import cache_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, own, string
-from llm_intercept.wire.families import freetext, structured
+from llm_intercept.wire.families import freetext, schemas, structured
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Format, Json, OpaqueTool, Request, Tool, ToolChoice
 
@@ -117,7 +117,7 @@ def _schema(tool: Tool, blocks: Blocks) -> Mapping[str, Json]:
     if tool.schema is None:
         blocks.context.warn(f"tools: {tool.name} takes free text, asked for as its member `input`")
         return TEXT_INPUT
-    return tool.schema if "type" in tool.schema else {"type": "object", **tool.schema}
+    return schemas.rooted(tool.schema, tool.name, blocks.context)
 
 
 def _from_history(blocks: Blocks) -> list[Members]:

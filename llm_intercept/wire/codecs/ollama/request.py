@@ -6,7 +6,7 @@ from typing import Any
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.ollama import messages
 from llm_intercept.wire.codecs.ollama.terms import NAME, extras, own, rest, string
-from llm_intercept.wire.families import freetext, unsaid
+from llm_intercept.wire.families import freetext, schemas, unsaid
 from llm_intercept.wire.families.structured import described
 from llm_intercept.wire.fields import count, items, mapping, objects
 from llm_intercept.wire.ir import Format, OpaqueTool, Reasoning, Request, Sampling, Tool, ToolChoice
@@ -162,7 +162,8 @@ def _tools(request: Request, context: Context) -> list[dict[str, Any]]:
     choice = request.tool_choice or ToolChoice()
     if choice.mode == "none":
         return []
-    written = [item for tool in request.tools if (item := _written(tool, context)) is not None]
+    native = NAME in request.extras
+    written = [item for tool in request.tools if (item := _written(tool, native, context)) is not None]
     if written and choice.mode != "auto":
         context.warn(f"tool_choice: Ollama cannot be made to call a tool ({choice.mode})")
     if written and choice.parallel is False:
@@ -170,7 +171,7 @@ def _tools(request: Request, context: Context) -> list[dict[str, Any]]:
     return written
 
 
-def _written(tool: Tool | OpaqueTool, context: Context) -> dict[str, Any] | None:
+def _written(tool: Tool | OpaqueTool, native: bool, context: Context) -> dict[str, Any] | None:
     if isinstance(tool, OpaqueTool):
         if tool.dialect == NAME:
             return dict(tool.raw)
@@ -181,6 +182,7 @@ def _written(tool: Tool | OpaqueTool, context: Context) -> dict[str, Any] | None
     if tool.schema is None:
         context.warn(f"tools.{tool.name}: free text is asked for as the argument `input`")
     free = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+    schema = free if tool.schema is None else tool.schema
     inner: dict[str, Any] = {"name": tool.name, "description": freetext.described(tool)}
-    inner["parameters"] = free if tool.schema is None else tool.schema
+    inner["parameters"] = schema if native else schemas.spelled_out(schema, tool.name, context)
     return {"type": "function", "function": {**inner, **own(tool.extras)}}

@@ -16,6 +16,7 @@ from llm_intercept.wire.codecs.openai_chat.terms import (
     sent_name,
     string,
 )
+from llm_intercept.wire.families.schemas import spelled_out
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import OpaqueTool, Request, Tool, ToolChoice
 
@@ -91,11 +92,12 @@ def _chosen(raw: Mapping[str, Any], parallel: bool | None) -> tuple[ToolChoice |
 
 
 def write(request: Request, context: Context, body: dict[str, Any]) -> None:
+    native = NAME in request.extras
     legacy = bool(request.tools) and all(_is_legacy(tool) for tool in request.tools)
     if legacy:
-        body["functions"] = [_inner(tool) for tool in request.tools if isinstance(tool, Tool)]
+        body["functions"] = [_inner(tool, tool.schema) for tool in request.tools if isinstance(tool, Tool)]
     else:
-        written = [item for tool in request.tools if (item := _write(tool, context)) is not None]
+        written = [item for tool in request.tools if (item := _write(tool, native, context)) is not None]
         if written:
             body["tools"] = written
     if not (legacy or "tools" in body):
@@ -108,24 +110,27 @@ def _is_legacy(tool: Tool | OpaqueTool) -> bool:
     return isinstance(tool, Tool) and LEGACY in own(tool.extras)
 
 
-def _write(tool: Tool | OpaqueTool, context: Context) -> dict[str, Any] | None:
+def _write(tool: Tool | OpaqueTool, native: bool, context: Context) -> dict[str, Any] | None:
     if isinstance(tool, OpaqueTool):
         if tool.dialect == NAME:
             return dict(tool.raw)
         context.warn(f"tools.{tool.kind}: run by the provider of {tool.dialect}, dropped")
         return None
     kind = "custom" if tool.schema is None else "function"
-    item = {"type": kind, kind: _inner(tool), **members(tool.extras)}
+    schema = tool.schema
+    if schema is not None and not native:
+        schema = spelled_out(schema, tool.name, context)
+    item = {"type": kind, kind: _inner(tool, schema), **members(tool.extras)}
     mark(tool, item, context)
     return item
 
 
-def _inner(tool: Tool) -> dict[str, Any]:
+def _inner(tool: Tool, schema: Mapping[str, Any] | None) -> dict[str, Any]:
     written: dict[str, Any] = {"name": sent_name(tool.name)}
     if tool.description:
         written["description"] = tool.description
-    if tool.schema is not None:
-        written["parameters"] = tool.schema
+    if schema is not None:
+        written["parameters"] = schema
     if tool.strict is not None:
         written["strict"] = tool.strict
     if tool.grammar is not None:

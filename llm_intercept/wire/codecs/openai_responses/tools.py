@@ -16,6 +16,7 @@ from llm_intercept.wire.codecs.openai_responses.terms import (
     rest,
     written,
 )
+from llm_intercept.wire.families.schemas import spelled_out
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import OpaqueTool, Request, Tool, ToolChoice
 
@@ -99,7 +100,7 @@ def _encode(tool: AnyTool, native: bool, context: Context) -> Raw | None:
     if tool.description:
         raw["description"] = tool.description
     if tool.schema is not None:
-        raw["parameters"] = tool.schema
+        raw["parameters"] = tool.schema if native else spelled_out(tool.schema, tool.name, context)
         if tool.strict is not None or not native:
             raw["strict"] = bool(tool.strict)
     if tool.grammar is not None:
