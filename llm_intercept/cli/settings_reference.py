@@ -1,5 +1,6 @@
 """`docs/settings.md`, made of the settings model (its own text says how)."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -72,8 +73,13 @@ def _prefix(name: str, field: FieldInfo) -> str:
     return f"{name}__NAME__" if get_origin(field.annotation) is dict else f"{name}__"
 
 
+def _about(model: type[BaseModel]) -> str:
+    """Its docstring without indentation, which Python 3.13 alone takes away itself."""
+    return inspect.cleandoc(model.__doc__ or "")
+
+
 def _table(title: str, prefix: str, model: type[BaseModel], shown: Shown) -> str:
-    about = "" if model is Settings else f"\n{(model.__doc__ or '').strip()}\n"
+    about = "" if model is Settings else f"\n{_about(model)}\n"
     rows = "\n".join(_rows(title, prefix, model, shown))
     return f"## {title}\n{about}\n| setting | default | meaning | variable |\n|---|---|---|---|\n{rows}\n"
 
@@ -84,7 +90,7 @@ def _rows(title: str, prefix: str, model: type[BaseModel], shown: Shown) -> Iter
         if section is not None:
             if model is not Settings:
                 inner = _title(f"{title.strip('`[]')}.{name}", field)
-                about = field.description or (section.__doc__ or "").strip()
+                about = field.description or _about(section)
                 yield f"| `{name}` | | {about} See {_where(section, inner, shown)}. | `{inner.strip('`')}` |"
             continue
         variable = (

@@ -11,6 +11,7 @@ import openai
 from google import genai
 
 from llm_intercept.policy.failures import Failures
+from tests import google_http
 from tests.live import wire
 from tests.live.loopback import Answer, Request
 from tests.live.proxied import AWS, REAL, Proxied
@@ -52,12 +53,12 @@ class Clients:
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
-    def http(self, entry: str) -> Any:
+    def http(self, entry: str, library: Any = httpx) -> Any:
         if entry == "base_url":
-            return self._open.enter_context(httpx.Client(trust_env=False))
+            return self._open.enter_context(library.Client(trust_env=False))
         root = self._proxy.home / "certs" / "mitmproxy-ca-cert.pem"
         trust = ssl.create_default_context(cafile=str(root))
-        return self._open.enter_context(httpx.Client(proxy=self._proxy.url, verify=trust, trust_env=False))
+        return self._open.enter_context(library.Client(proxy=self._proxy.url, verify=trust, trust_env=False))
 
     def openai(self, entry: str, **more: Any) -> openai.OpenAI:
         base = {"base_url": f"{self._proxy.url}/v1"} if entry == "base_url" else {}
@@ -70,7 +71,7 @@ class Clients:
         return anthropic.Anthropic(**options, http_client=self.http(entry))
 
     def gemini(self, entry: str) -> genai.Client:
-        options: Any = {"httpx_client": self.http(entry)}
+        options: Any = {"httpx_client": self.http(entry, google_http.httpx)}
         if entry == "base_url":
             options["base_url"] = self._proxy.url
         return genai.Client(api_key=self._proxy.token, http_options=options)

@@ -18,6 +18,7 @@ from openai import BadRequestError, OpenAI
 
 from llm_intercept.sim.tokens import count
 from llm_intercept.sim.vectors import vector
+from tests import google_http
 from tests.live.stack import PROVIDERS, Stack
 
 CONFIG = """
@@ -57,12 +58,12 @@ class Home:
     bundle: str
     opened: list[httpx.Client] = field(default_factory=list)
 
-    def http(self, entry: str) -> httpx.Client:
+    def http(self, entry: str, library: Any = httpx) -> Any:
         if entry == "base_url":
-            client = httpx.Client(trust_env=False)
+            client = library.Client(trust_env=False)
         else:
             context = ssl.create_default_context(cafile=self.bundle)
-            client = httpx.Client(proxy=self.stack.url, verify=context, trust_env=False)
+            client = library.Client(proxy=self.stack.url, verify=context, trust_env=False)
         self.opened.append(client)
         return client
 
@@ -78,7 +79,9 @@ class Home:
 
     def gemini(self, entry: str) -> genai.Client:
         options = {"base_url": self.stack.url} if entry == "base_url" else {}
-        return genai.Client(api_key=self.token, http_options={**options, "httpx_client": self.http(entry)})
+        return genai.Client(
+            api_key=self.token, http_options={**options, "httpx_client": self.http(entry, google_http.httpx)}
+        )
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         headers = {"authorization": f"Bearer {self.token}"}

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import httpx2 as httpx
 import orjson
 from google import genai
 from google.genai import types
 
 from llm_intercept.wire.codec import Frame
+from tests.google_http import httpx
 
 MODEL = "gemini-2.5-flash"
 
@@ -23,7 +23,7 @@ class Canned:
     content_type: str = ""
     status: int = 200
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: Any) -> Any:
         return httpx.Response(self.status, headers={"content-type": self.content_type}, content=self.body)
 
 

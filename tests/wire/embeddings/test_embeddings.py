@@ -20,6 +20,7 @@ from llm_intercept.wire.codec import Context, Untranslatable
 from llm_intercept.wire.embeddings import cohere, gemini, ollama, openai_embeddings
 from llm_intercept.wire.embeddings.model import EmbedAnswer, EmbedRequest, Shape, packed
 from llm_intercept.wire.usage import Usage
+from tests.google_http import httpx
 from tests.wire.recordings import Recording, recordings
 
 SURFACES = ("embeddings", "batchEmbedContents", "embedContent")
@@ -437,11 +438,11 @@ def test_googles_sdk_asks_in_a_shape_that_we_know() -> None:
 
     seen: list[tuple[str, Any]] = []
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
+    def answer(request: Any) -> Any:
         seen.append((request.url.path, json.loads(request.content)))
-        return httpx2.Response(200, json={"embeddings": [{"values": [1.0]}, {"values": [2.0]}]})
+        return httpx.Response(200, json={"embeddings": [{"values": [1.0]}, {"values": [2.0]}]})
 
-    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http:
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
         options = types.HttpOptions(httpx_client=http)
         client = genai.Client(api_key="k", http_options=options)
         config = types.EmbedContentConfig(task_type="RETRIEVAL_QUERY", output_dimensionality=4)
