@@ -7,8 +7,11 @@ from contextlib import closing
 import click
 
 from llm_intercept import config, environment, presence, resources
+from llm_intercept.cli.session import local_actor
 from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
+from llm_intercept.manage.accounts import Accounts
+from llm_intercept.manage.desk import Desk
 from llm_intercept.settings import Settings
 from llm_intercept.store.control import Control
 from llm_intercept.vault import Vault
@@ -71,7 +74,7 @@ def serve_arguments(home: Home, settings: Settings, port: int) -> tuple[list[str
 def login_link(home: Home, settings: Settings) -> str:
     """A URL that logs one browser in, once, within ten minutes."""
     with closing(_opened(home)) as control:
-        return f"{address(home, settings)}/-/llm/login?code={control.sessions.create_link()}"
+        return f"{address(home, settings)}/-/llm/login?code={_accounts(control).link(local_actor())}"
 
 
 def new_setup_link(home: Home, settings: Settings) -> str:
@@ -79,7 +82,8 @@ def new_setup_link(home: Home, settings: Settings) -> str:
     with closing(_opened(home)) as control:
         if not control.accounts.without_users():
             raise Conflict("there are users already; invite more with `llm-intercept user invite NAME`")
-        return f"{address(home, settings)}/-/llm/setup?code={control.sessions.create_link('setup')}"
+        code = _accounts(control).link(local_actor(), "setup")
+        return f"{address(home, settings)}/-/llm/setup?code={code}"
 
 
 def ways_in(home: Home, settings: Settings) -> list[str]:
@@ -105,6 +109,10 @@ def address(home: Home, settings: Settings) -> str:
     running = presence.find(home.path, presence.DASHBOARD)
     listening = environment.proxy_url(settings.dashboard.host, settings.dashboard.port)
     return settings.dashboard.url.rstrip("/") or running or listening
+
+
+def _accounts(control: Control) -> Accounts:
+    return Accounts(Desk(control, control.audit))
 
 
 def _opened(home: Home) -> Control:

@@ -57,12 +57,7 @@ class Session:
 
     @cached_property
     def actor(self) -> Actor:
-        """Whoever can run commands here can do everything; the name is the operating system's."""
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:  # a container may run us as a number
-            name = str(os.getuid())
-        return Actor("cli", name, "admin")
+        return local_actor()
 
     @cached_property
     def usage(self) -> sqlite3.Connection:
@@ -101,6 +96,15 @@ class Session:
         for name in ("control", "usage"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
+
+
+def local_actor() -> Actor:
+    """Whoever can run commands here can do everything; the name is the operating system's."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run us as a number
+        name = str(os.getuid())
+    return Actor("cli", name, "admin")
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -15,7 +15,7 @@ from llm_intercept.store.accounts import Attempt
 from llm_intercept.store.api_tokens import ApiToken, NewApiToken
 from llm_intercept.store.audit_rows import Outcome, Thing
 from llm_intercept.store.invites import DEFAULT_SECONDS
-from llm_intercept.store.sessions import Session
+from llm_intercept.store.sessions import Purpose, Session
 from llm_intercept.store.users import User
 
 
@@ -41,6 +41,16 @@ class Accounts:
             thing=lambda code: thing_of(self._control.users.get(reference)),
             named=reference,
             after=lambda code: {"seconds": seconds},
+        )
+
+    def link(self, actor: Actor, purpose: Purpose = "login") -> str:
+        """A code that logs one browser in as administrator, or makes the first admin. Admins only."""
+        return self._desk.change(
+            actor,
+            "link.create",
+            "users",
+            lambda: self._control.sessions.create_link(purpose),
+            thing=Thing("link", purpose),
         )
 
     def set_password(self, actor: Actor, reference: str, hashed: str) -> User:

@@ -17,6 +17,7 @@ from llm_intercept.cli.dashboard import dashboard, login_link, new_setup_link, s
 from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
 from llm_intercept.settings import Settings
+from llm_intercept.store.audit_search import AuditQuery, search
 from llm_intercept.store.control import Control
 from llm_intercept.vault import Vault
 
@@ -81,6 +82,18 @@ def test_links_are_printed_as_long_as_nobody_exists(empty: Home) -> None:
 
 
 @pytest.mark.live
+def test_links_are_in_the_audit_log(empty: Home) -> None:
+    links = [login_link(empty, Settings()), new_setup_link(empty, Settings())]
+    control = Control(empty.control_db, Vault.load(empty.secret_key))
+    rows = search(control.database, AuditQuery(action="link.create")).rows
+    control.close()
+    assert [(row.actor_kind, row.object_name, row.outcome) for row in rows] == [
+        ("cli", "setup", "ok"),
+        ("cli", "login", "ok"),
+    ]
+    assert not any(link.partition("code=")[2] in str(row) for link in links for row in rows)
+
+
 def test_it_serves_and_stops(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
