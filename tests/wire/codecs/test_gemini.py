@@ -665,6 +665,8 @@ def test_every_finish_has_a_word_that_the_sdk_knows():
         "refusal",
         "pause",
         "overflow",
+        "error",
+        "other",
     ):
         body = gemini.encode_answer(Answer("a", "m", (Text("x"),), finish), Context())  # type: ignore[arg-type]
         assert sdk.seen([sdk.whole(body)])["finish"] in (
@@ -672,7 +674,7 @@ def test_every_finish_has_a_word_that_the_sdk_knows():
             "MAX_TOKENS",
             "SAFETY",
             "PROHIBITED_CONTENT",
-            "CONTINUATION",
+            "OTHER",
         )
 
 

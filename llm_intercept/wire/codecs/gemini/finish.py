@@ -36,9 +36,9 @@ REASONS: dict[Finish, str] = {
     "stop_sequence": "STOP",
     "content_filter": "SAFETY",
     "refusal": "PROHIBITED_CONTENT",
-    "pause": "CONTINUATION",
+    "pause": "OTHER",  # CONTINUATION comes with a token to go on with, and clients of some age cannot read it
     "overflow": "MAX_TOKENS",
-    "error": "MALFORMED_RESPONSE",
+    "error": "OTHER",
     "other": "OTHER",
 }
 _NUMBERED = {
