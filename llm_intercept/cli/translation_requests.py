@@ -125,7 +125,8 @@ def thinks(name: str) -> Seen:
 def shaped(kind: Any) -> Made:
     schema = {**SCHEMA, "additionalProperties": False} if kind == "schema" else None
     return lambda source: asked(
-        format=Format(kind, schema, "place" if schema else "", strict=bool(schema) or None)
+        Text("Hello in JSON"),
+        format=Format(kind, schema, "place" if schema else "", strict=bool(schema) or None),
     )
 
 

@@ -11,7 +11,7 @@ _SAMPLING = frozenset(
     ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
 )
 _OPENAI = _SAMPLING | {"stop", "top_k"}
-_NEWER_CLAUDE = frozenset(("temperature", "top_p", "top_k"))
+_NEWER_CLAUDE = frozenset(("temperature", "top_p", "top_k", "prefill"))
 _EITHER = frozenset(("temperature+top_p",))
 _LOW_TO_HIGH = ("low", "medium", "high")
 _UP_TO_XHIGH = ("none", *_LOW_TO_HIGH, "xhigh")
@@ -56,7 +56,7 @@ FAMILIES = (
     _family(r"claude-opus-4-1", "budget", _CLAUDE_BUDGET, _EITHER | {"effort"}, (), 32_000, True),
     _family(r"claude-opus-4-5", "budget", _CLAUDE_BUDGET, _EITHER, _LOW_TO_HIGH),
     _family(r"claude-(?:sonnet|haiku)-4-5", "budget", _CLAUDE_BUDGET, _EITHER | {"effort"}),
-    _family(r"claude-(?:opus|sonnet)-4-6", "adaptive", None, _EITHER, (*_LOW_TO_HIGH, "max")),
+    _family(r"claude-(?:opus|sonnet)-4-6", "adaptive", None, _EITHER | {"prefill"}, (*_LOW_TO_HIGH, "max")),
     _family(r"claude-opus-4(?:-0)?$", "budget", _CLAUDE_BUDGET, frozenset(("effort",)), (), 32_000, True),
     _family(r"claude-sonnet-4(?:-0)?$", "budget", _CLAUDE_BUDGET, frozenset(("effort",)), (), 64_000, True),
     _family(r"claude-", "adaptive", None, _NEWER_CLAUDE, (*_LOW_TO_HIGH, "xhigh", "max")),

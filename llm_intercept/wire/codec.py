@@ -28,7 +28,8 @@ class Target:
     `reasoning` is the form it takes reasoning in: "effort", "budget", "adaptive", "level" (Gemini 3),
     "content" (DeepSeek's reasoning_content), "openrouter" (its own object), or "none": does not reason.
     `reasoning` "fixed": it reasons and takes no word of how. `efforts`: the levels it takes, if known.
-    `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses; `a+b`: only one of the two.
+    `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses; `a+b`: only one of the two;
+    `prefill`: an answer that the client begins.
     `context` is the size of its window in tokens.
     `json_schema`: takes JSON Schema as it is where its dialect has a narrower form as well (Gemini).
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.

@@ -7,15 +7,16 @@ because arguments of tools are objects; such a tool has a prefix of its own, and
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from llm_intercept.wire.fields import compact, parse_object
-from llm_intercept.wire.ir import Format, Json, Tool
+from llm_intercept.wire.ir import Format, Json, Message, Text, Tool
 
 PREFIX = "lli_answer_"
 WRAPPED = "lli_value_"
 VALUE = "value"
 WORDS = "Answer with one JSON object and nothing else: no words around it, no code fence."
+GO_ON = "Go on with your answer from where it ends. Do not repeat what you have said."
 TELLING = "Call this tool to give the final answer; its input is the answer."
 _LONGEST = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
@@ -53,6 +54,11 @@ def _wrapped(schema: Mapping[str, Json]) -> dict[str, Json]:
     definitions = {name: schema[name] for name in _DEFINITIONS if name in schema}
     inner = {name: value for name, value in schema.items() if name not in definitions}
     return {"type": "object", "properties": {VALUE: inner}, "required": [VALUE], **definitions}
+
+
+def mentioned(messages: Iterable[Message]) -> bool:
+    """Whether JSON is spoken of: OpenAI and its followers refuse to be asked for it otherwise."""
+    return any(isinstance(part, Text) and "json" in part.text.lower() for m in messages for part in m.parts)
 
 
 def asked(form: Format) -> str:

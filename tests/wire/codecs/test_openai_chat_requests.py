@@ -182,7 +182,7 @@ FOREIGN = Thinking("because", "SIG", "anthropic")
     ],
 )
 def test_thinking_of_earlier_turns(part: Thinking, form: str, message: dict[str, str] | None) -> None:
-    (written,), warnings = said(assistant(part, Text("so")), reasoning=form)
+    (written, _), warnings = said(assistant(part, Text("so")), user(Text("and?")), reasoning=form)
     assert {"role": "assistant", "content": "so", **(message or {})} == written
     assert bool(warnings) is (message is None)
 

@@ -128,7 +128,7 @@ class RequestBlocks:
     def _block(self, part: Part) -> Block | None:
         match part:
             case Text():
-                return text_block(part, self.context)
+                return self._text(part)
             case ToolCall():
                 return call_block(part, self._call_id(part.id), part.name)
             case ToolResult():
@@ -141,6 +141,10 @@ class RequestBlocks:
                 return opaque_block(part, self.context)
             case RefusalText(text):
                 return {"type": "text", "text": text} if text else None
+
+    def _text(self, part: Text) -> Block | None:
+        """Anthropic refuses text of blanks alone; its own clients know that."""
+        return text_block(part, self.context) if self.native or part.text.strip() else None
 
     def _call_id(self, original: str) -> str:
         """Servers that count calls from 0 in each answer use an id again; Anthropic refuses that."""

@@ -25,6 +25,8 @@ def encode_request(request: Request, context: Context) -> Encoded:
     request = request if native else toolnames.fitting(request)
     talk = turns.build(request.messages, RequestBlocks(context, native))
     plan = reasoning.planned(request, context, talk.can_think())
+    if not native and (plan.thinks or "prefill" in context.target.rejects):
+        turns.begun(talk, context)
     body: dict[str, Any] = {"model": request.model, "max_tokens": plan.max_tokens}
     system = _system(talk.system)
     if system:

@@ -14,6 +14,7 @@ from llm_intercept.wire.codec import Context
 from llm_intercept.wire.codecs.anthropic.blocks_out import Block, RequestBlocks
 from llm_intercept.wire.codecs.anthropic.members import FORM, INSIDE, own, written
 from llm_intercept.wire.codecs.anthropic.readable import joined
+from llm_intercept.wire.families import structured
 from llm_intercept.wire.ir import Message
 
 SYSTEM = ("system", "developer")
@@ -134,6 +135,13 @@ def _trim(last: Turn) -> None:
         words = last.blocks[-1]["text"].rstrip()
         last.blocks[-1:] = [{**last.blocks[-1], "text": words}] if words else []
         last.blocks = last.blocks or [_text(NOTHING_SAID)]
+
+
+def begun(talk: Conversation, context: Context) -> None:
+    """For models that do not go on with an answer that the client begins: they are asked to."""
+    if talk.turns[-1].role == "assistant":
+        context.warn("messages: this model does not continue a begun answer; it is asked to in words")
+        talk.turns.append(Turn("user", [_text(structured.GO_ON)]))
 
 
 def _has_user_next(turns: list[Turn], at: int) -> bool:

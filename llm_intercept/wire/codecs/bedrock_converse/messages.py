@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from llm_intercept.wire.codec import Untranslatable
 from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks
+from llm_intercept.wire.codecs.bedrock_converse.models import UNKNOWN
 from llm_intercept.wire.codecs.bedrock_converse.parts import parts_of
 from llm_intercept.wire.codecs.bedrock_converse.terms import NAME, Members, extras, own, string
+from llm_intercept.wire.families.structured import GO_ON
 from llm_intercept.wire.fields import objects
 from llm_intercept.wire.ir import Extras, Json, Message, Opaque, Role, Thinking, ToolCall, ToolResult
 
@@ -91,6 +93,18 @@ def _finished(turns: list[Members], blocks: Blocks) -> list[Members]:
             at = len(content) - ("cachePoint" in content[-1])
             content.insert(at, {"text": ATTACHED})
     return turns
+
+
+def end(turns: list[Members], blocks: Blocks, thinking: bool) -> None:
+    """The last word is the user's; only some models go on with an answer that the client begins."""
+    if not turns:
+        blocks.context.warn("messages: Converse wants a turn of the user's; one was supplied")
+        turns.append({"role": "user", "content": [{"text": BEGINNING}]})
+    kind = blocks.family or UNKNOWN
+    begins = kind.prefills and not thinking and "prefill" not in blocks.context.target.rejects
+    if turns[-1]["role"] == "assistant" and not begins:
+        blocks.context.warn("messages: this model does not continue a begun answer; it is asked to in words")
+        turns.append({"role": "user", "content": [{"text": GO_ON}]})
 
 
 def _has(content: Sequence[Members], kind: str) -> bool:

@@ -27,6 +27,11 @@ class Family:
     top_k: tuple[str, ...] = ("top_k",)
     unsigned: bool = True  # takes reasoning back that has no signature
 
+    @property
+    def prefills(self) -> bool:
+        """Goes on with an answer that the client begins; the others want the user's word last."""
+        return self.name in ("claude", "nova", "")
+
 
 UNKNOWN = Family("", caches=True, caches_tools=True, reasoning="claude")
 CLAUDE = Family("claude", caches=True, caches_tools=True, reasoning="claude", unsigned=False)

@@ -66,6 +66,8 @@ def encode_request(request: Request, context: Context) -> Encoded:
         chosen.cancel_thinking()
     talk = request.messages if chosen.native else settled(request.messages, context)
     system, turns = messages.write(talk, blocks)
+    if not chosen.native:
+        messages.end(turns, blocks, chosen.thinking)
     if instruction := chosen.instruction():
         system.append({"text": instruction})
     answer = request.format if chosen.structure == "tool" else None

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
-from llm_intercept.wire.codecs.openai_chat import messages_out, reasoning, tools
+from llm_intercept.wire.codecs.openai_chat import messages_out, order, reasoning, tools
 from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, members, own
 from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.settled import settled
+from llm_intercept.wire.families.structured import WORDS, mentioned
 from llm_intercept.wire.ir import Format, Request, Sampling
 from llm_intercept.wire.toolids import fitted
 
@@ -23,8 +24,7 @@ PLAIN = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency
 def encode_request(request: Request, context: Context) -> Encoded:
     kept = own(request.extras)
     body: dict[str, Any] = {"model": request.model} if request.model else {}
-    talk = request.messages if NAME in request.extras else settled(request.messages, context)
-    body["messages"] = messages_out.write(talk, context)
+    body["messages"] = _messages(request, context)
     tools.write(request, context, body)
     _sampling(request.sampling, LIMIT in kept, context, body)
     reasoning.write(request.reasoning, kept.get(REASONING, {}), context, body)
@@ -35,6 +35,21 @@ def encode_request(request: Request, context: Context) -> Encoded:
     unsaid.warn(request, NAME, "OpenAI chat", LACKING, context)
     body |= {name: value for name, value in members(request.extras).items() if name != "stream_options"}
     return Encoded(body)
+
+
+def _messages(request: Request, context: Context) -> list[dict[str, Any]]:
+    native = NAME in request.extras
+    talk = request.messages if native else settled(request.messages, context)
+    written = messages_out.write(talk, context)
+    if request.format is not None and request.format.kind == "json" and not native and not mentioned(talk):
+        context.warn("response_format: JSON is given only where it is spoken of; said in the system prompt")
+        at = next((i for i, m in enumerate(written) if m["role"] not in ("system", "developer")), 0)
+        written.insert(at, {"role": "system", "content": WORDS})
+    if context.target.short_tool_ids:
+        return order.for_mistral(written, native, context)
+    if not native and written and written[-1]["role"] == "assistant":
+        context.warn("messages: few servers continue an answer that the client begins")
+    return written
 
 
 def _sampling(wanted: Sampling, completion: bool, context: Context, body: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """A whole request, both ways, and the check that it can be translated at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.openai_responses import controls
@@ -17,7 +17,7 @@ from llm_intercept.wire.codecs.openai_responses.tools import (
     encode_tools,
 )
 from llm_intercept.wire.codecs.openai_responses.writing import encode_messages
-from llm_intercept.wire.families import toolnames, unsaid
+from llm_intercept.wire.families import structured, toolnames, unsaid
 from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Extras, Json, Message, Request, Text
@@ -120,7 +120,7 @@ def encode_request(request: Request, context: Context) -> Encoded:
     request = request if native else toolnames.fitting(request)
     members = own(request.extras)
     instructions, messages = _split(request, native, context)
-    talk = messages if native else settled(messages, context)
+    talk = messages if native else _settled(request, messages, context)
     body: Raw = {"model": request.model} if request.model else {}
     if instructions:
         body["instructions"] = instructions
@@ -142,6 +142,15 @@ def encode_request(request: Request, context: Context) -> Encoded:
         body["stream"] = True
     body |= _kept(request, native, context)
     return Encoded(body)
+
+
+def _settled(request: Request, messages: Sequence[Message], context: Context) -> Sequence[Message]:
+    """JSON has to be spoken of in the input: instructions do not count."""
+    talk = settled(messages, context)
+    if request.format is None or request.format.kind != "json" or structured.mentioned(talk):
+        return talk
+    context.warn("text.format: JSON is given only where it is spoken of; said in the input")
+    return [Message("developer", (Text(structured.WORDS),)), *talk]
 
 
 def _tools(request: Request) -> tuple[AnyTool, ...]:
