@@ -1,23 +1,19 @@
 """`llm-intercept logs`: reads the JSONL files of `llm_intercept/logs.py`, rotated ones included."""
 
-import json
-import re
 import time
 from collections import deque
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from llm_intercept import logsearch
 from llm_intercept.cli.output import dollars, milliseconds
 from llm_intercept.cli.session import Session, pass_session
+from llm_intercept.logsearch import LEVELS, Kind, Line, Search, log_files, parsed, stamp
 from llm_intercept.store.report_time import parse_when
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
 _POLL_SECONDS = 0.25
-_ROTATED = re.compile(r"(?P<base>.+\.jsonl)(?:\.(?P<number>\d+))?")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the lines as they are.")
 kind_option = click.option(
@@ -25,9 +21,6 @@ kind_option = click.option(
     type=click.Choice(["requests", "events", "audit"]),
     help="Only one line for each call, only events, or only the audit log.",
 )
-
-type Line = tuple[float, dict[str, Any], str]
-"""(Unix seconds, what it says, as it is written)"""
 
 
 @click.group
@@ -51,7 +44,9 @@ def tail(session: Session, lines: int, follow: bool, kind: str | None, as_json: 
     folder = session.home.logs
     files = {base: paths[-1] for base, paths in log_files(folder, kind).items()}
     ends = {path: _end(path) for path in files.values()}
-    last = [line for paths in log_files(folder, kind).values() for line in deque(_lines(paths), lines)]
+    last = [
+        line for paths in log_files(folder, kind).values() for line in deque(logsearch.lines(paths), lines)
+    ]
     for line in sorted(last, key=lambda item: item[0])[-lines:] if lines else []:
         _print(line, as_json)
     if follow:
@@ -67,70 +62,16 @@ def tail(session: Session, lines: int, follow: bool, kind: str | None, as_json: 
 @json_option
 @pass_session
 def search(
-    session: Session, text: str, level: str | None, since: str, until: str, kind: str | None, as_json: bool
+    session: Session, text: str, level: str | None, since: str, until: str, kind: Kind | None, as_json: bool
 ) -> None:
     """The lines in which TEXT occurs, upper or lower case, oldest first."""
     start = parse_when(since, session.now_us) / 1e6 if since else 0.0
     end = parse_when(until, session.now_us, end=True) / 1e6 if until else float("inf")
-    wanted = text.lower()
-    paths = [path for group in log_files(session.home.logs, kind).values() for path in group]
-    found = sorted(
-        (
-            line
-            for line in _lines(paths)
-            if start <= line[0] < end and wanted in line[2].lower() and _is(line, level)
-        ),
-        key=lambda item: item[0],
-    )
+    found = logsearch.search(session.home.logs, Search(text, kind, level, start, end))
     for line in found:
         _print(line, as_json)
     if not found:
         click.echo(f"No line contains {text!r}.", err=True)
-
-
-def log_files(folder: Path, kind: str | None = None) -> dict[str, list[Path]]:
-    """For each log its files, oldest first: `x.jsonl.2`, `x.jsonl.1`, `x.jsonl`."""
-    found: dict[str, list[tuple[int, Path]]] = {}
-    for path in folder.glob("*.jsonl*"):
-        match = _ROTATED.fullmatch(path.name)
-        if match and kind in (None, match["base"].removesuffix(".jsonl")):
-            found.setdefault(match["base"], []).append((-int(match["number"] or 0), path))
-    return {base: [path for _, path in sorted(files)] for base, files in sorted(found.items())}
-
-
-def _lines(paths: list[Path]) -> Iterator[Line]:
-    for path in paths:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from filter(None, map(_parsed, file))
-
-
-def _parsed(text: str) -> Line | None:
-    """None for a line that is not whole: it is being written, or was when the machine stopped."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(content, dict):
-        return None
-    return _seconds(_stamp(content)), content, text.rstrip("\n")
-
-
-def _stamp(content: dict[str, Any]) -> str:
-    return str(content.get("ts") or content.get("timestamp") or "")
-
-
-def _seconds(stamp: str) -> float:
-    try:
-        return datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def _is(line: Line, level: str | None) -> bool:
-    if level is None:
-        return True
-    name = str(line[1].get("level", "")).lower()
-    return name in LEVELS and LEVELS.index(name) >= LEVELS.index(level)
 
 
 def _print(line: Line, as_json: bool) -> None:
@@ -138,7 +79,7 @@ def _print(line: Line, as_json: bool) -> None:
 
 
 def _readable(content: dict[str, Any]) -> str:
-    moment = _stamp(content)[:23].replace("+00:00", "")
+    moment = stamp(content)[:23].replace("+00:00", "")
     if "action" in content:
         return f"{moment}  {_action(content)}".rstrip()
     if "outcome" in content:
@@ -190,6 +131,6 @@ def _print_whole_lines(file: TextIO, as_json: bool) -> None:
         if not text.endswith("\n"):
             file.seek(place)
             return
-        line = _parsed(text)
+        line = parsed(text)
         if line is not None:
             _print(line, as_json)

@@ -5,14 +5,11 @@ from datetime import UTC, datetime
 
 import click
 
-from llm_intercept.cli.house import record
 from llm_intercept.cli.output import json_option, print_json, print_table
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import InterceptError
-from llm_intercept.store.audit_rows import Thing
-from llm_intercept.store.sealed import Sealed
-from llm_intercept.tools.rotation import KeyState, Rotator
-from llm_intercept.vault import Vault
+from llm_intercept.manage.secrets import Secrets
+from llm_intercept.tools.rotation import KeyState
 
 
 @click.group
@@ -40,8 +37,8 @@ def rotate(session: Session, drop_old: bool, no_new_key: bool, as_json: bool) ->
     interrupted, running it again finishes it. Backups that were made before need the old keys: keep a
     copy of secret.key for as long as you keep them.
     """
-    done = _rotator(session).rotate(session.now, new_key=not no_new_key, drop_old=drop_old)
-    record(session, "secret.rotate", Thing("secret", done.key), asdict(done))
+    secrets = _secrets(session)
+    done = secrets.rotate(session.actor, session.now, new_key=not no_new_key, drop_old=drop_old)
     if as_json:
         print_json(asdict(done))
         return
@@ -50,7 +47,7 @@ def rotate(session: Session, drop_old: bool, no_new_key: bool, as_json: bool) ->
     click.echo(f"Encrypted {done.renewed} stored secrets anew.")
     if drop_old:
         click.echo(f"Removed {len(done.dropped)} old keys." if done.dropped else "There was no old key.")
-    elif len(_rotator(session).states()) > 1:
+    elif len(secrets.states(session.actor)) > 1:
         click.echo(
             "Old keys still decrypt; `llm-intercept secret rotate --no-new-key --drop-old` removes them."
         )
@@ -61,7 +58,7 @@ def rotate(session: Session, drop_old: bool, no_new_key: bool, as_json: bool) ->
 @pass_session
 def show_age(session: Session, as_json: bool) -> None:
     """How old each key is, and how much it has encrypted."""
-    rows = [_row(state, session.now) for state in _rotator(session).states()]
+    rows = [_row(state, session.now) for state in _secrets(session).states(session.actor)]
     if as_json:
         print_json(rows)
     else:
@@ -76,8 +73,8 @@ _COLUMNS = {"id": "key", "front": "use", "made": "made", "days": "days", "values
 @pass_session
 def check(session: Session, as_json: bool) -> None:
     """Decrypt everything that is stored, and say whether all of it can be."""
-    rotator = _rotator(session)
-    lost, states = rotator.lost(), rotator.states()
+    secrets = _secrets(session)
+    lost, states = secrets.lost(session.actor), secrets.states(session.actor)
     behind = sum(state.values for state in states if not state.front)
     if as_json:
         print_json({"lost": lost, "behind": behind, "keys": [asdict(state) for state in states]})
@@ -99,7 +96,5 @@ def _row(state: KeyState, now: float) -> dict[str, object]:
     return asdict(state) | {"days": age, "made": state.made or None}
 
 
-def _rotator(session: Session) -> Rotator:
-    database = session.control.database
-    vault: Vault = database.vault
-    return Rotator(vault, Sealed(database), session.home.leases)
+def _secrets(session: Session) -> Secrets:
+    return Secrets(session.manage.desk, session.home.leases)

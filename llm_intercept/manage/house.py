@@ -16,6 +16,7 @@ from llm_intercept.tools.backup import Backup
 from llm_intercept.tools.housekeeping import Housekeeper, Wishes
 
 _BACKUP = "backup.create"
+_TAKEN = "backup.download"
 
 
 class House:
@@ -40,6 +41,21 @@ class House:
         """The row about a backup that is there."""
         thing = Thing("backup", made.path.name)
         self._desk.audit.record(actor, _BACKUP, thing, after={"secrets": made.secrets})
+
+    def may_look(self, actor: Actor) -> None:
+        """Forbidden for whoever must not even see which backups there are."""
+        self._desk.see(actor, "audit")
+
+    def may_verify(self, actor: Actor, name: str) -> None:
+        self._desk.check(actor, "backup.verify", "audit", Thing("backup", name))
+
+    def may_take(self, actor: Actor, name: str) -> None:
+        """Forbidden, with a row, for whoever must not have a backup."""
+        self._desk.check(actor, _TAKEN, "audit", Thing("backup", name))
+
+    def taken(self, actor: Actor, name: str, secrets: str) -> None:
+        """The row about a backup that somebody gets."""
+        self._desk.audit.record(actor, _TAKEN, Thing("backup", name), after={"secrets": secrets})
 
 
 def next_backup(home: Home, now: float) -> Path:

@@ -96,6 +96,19 @@ def unpack(source: Path, folder: Path) -> Manifest:
     return manifest
 
 
+def peek(source: Path) -> Manifest:
+    """What its manifest says; whether that is true is not looked at."""
+    try:
+        if source.is_dir():
+            return _read((source / MANIFEST).read_bytes(), source)
+        with tarfile.open(source) as tar:
+            return _first(tar, source)
+    except FileNotFoundError:
+        raise NotFound(f"there is no archive {source}") from None
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise BadArchive(f"{source} cannot be read: {error}") from error
+
+
 def write_private(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -129,15 +142,19 @@ def _from_folder(source: Path, folder: Path) -> Manifest:
 def _from_tar(source: Path, folder: Path) -> Manifest:
     """The manifest comes first; what it does not name is not written anywhere."""
     with tarfile.open(source) as tar:
-        first = tar.next()
-        if first is None or first.name != MANIFEST or not first.isreg():
-            raise BadArchive(f"{source} is no archive of llm-intercept: it has no manifest")
-        manifest = _read(_member(tar, first).read(_LONGEST_MANIFEST), source)
+        manifest = _first(tar, source)
         while (member := tar.next()) is not None:
             if not member.isreg() or member.name not in manifest.files:
                 raise BadArchive(f"{source} holds {member.name}, which its manifest does not name")
             _extract(_member(tar, member), folder / member.name)
     return manifest
+
+
+def _first(tar: tarfile.TarFile, source: Path) -> Manifest:
+    first = tar.next()
+    if first is None or first.name != MANIFEST or not first.isreg():
+        raise BadArchive(f"{source} is no archive of llm-intercept: it has no manifest")
+    return _read(_member(tar, first).read(_LONGEST_MANIFEST), source)
 
 
 def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedReader:

@@ -87,6 +87,7 @@ class Importer:
 
     management: Management
     actor: Actor
+    unit: str = "line"  # what a record's number counts, for people
 
     def run(
         self,
@@ -125,9 +126,9 @@ class Importer:
             try:
                 made.append(makers[kind](record.values))
             except ValidationError as error:
-                wrong.append(f"line {record.line}: {_sentence(error)}")
+                wrong.append(f"{self.unit} {record.line}: {_sentence(error)}")
             except InterceptError as error:
-                wrong.append(f"line {record.line}: {error}")
+                wrong.append(f"{self.unit} {record.line}: {error}")
         if wrong:
             shown = wrong[:MOST_ERRORS]
             if len(wrong) > len(shown):

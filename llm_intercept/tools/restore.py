@@ -63,9 +63,9 @@ def restore(
     try:
         progress("unpacking")
         manifest = archive.unpack(source.path, folder)
-        _check_kind(source.path, manifest)
+        check_kind(source.path, manifest)
         progress("checking")
-        _check_databases(folder, manifest)
+        check_databases(folder, manifest)
         key = _secrets(folder, manifest, home, source.passphrase) or _configured(folder, environ)
         progress("migrating")
         migrated = Home(folder).ensure(keep=False)
@@ -111,14 +111,14 @@ def _staging(home: Path) -> Path:
     return folder
 
 
-def _check_kind(path: Path, manifest: Manifest) -> None:
+def check_kind(path: Path, manifest: Manifest) -> None:
     if manifest.facts.get("kind") != KIND:
         raise BadArchive(f"{path} is no backup of a home")
     if manifest.facts.get("format") != FORMAT:
         raise BadArchive(f"{path} was made by a newer llm-intercept; upgrade this one")
 
 
-def _check_databases(folder: Path, manifest: Manifest) -> None:
+def check_databases(folder: Path, manifest: Manifest) -> None:
     for found in Home(folder).standings():
         if found.unknown:
             raise found.newer()

@@ -87,6 +87,54 @@ def test_there_and_back(cli, cli_json, home_with_calls, tmp_path: Path) -> None:
     is_whole(other, known)
 
 
+def test_a_home_with_violations_of_streams(cli_json, home_with_calls, tmp_path: Path) -> None:
+    """The columns of their key are not the first ones, which some versions of SQLite take for damage."""
+    home, _ = home_with_calls
+    with closing(sqlite3.connect(home / "usage.db")) as connection, connection:
+        first = connection.execute("SELECT min(id) FROM requests").fetchone()[0]
+        rows = [(first, "provider", "anthropic", number, f"sentence {number}") for number in range(200)]
+        connection.executemany("INSERT INTO violations VALUES (?, ?, ?, ?, ?)", rows)
+    made = cli_json("backup", str(tmp_path / "b.tar"))
+    assert made["databases"]["usage.db"]["rows"]["violations"] == 200
+
+
+def reshape(database: Path, old: str, new: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ?, ?)", (old, new))
+
+
+def test_what_is_damaged_makes_no_backup(cli, home_with_calls, tmp_path: Path) -> None:
+    usage = home_with_calls[0] / "usage.db"
+    reshape(usage, "finish_reason TEXT NOT NULL", "finish_reason TEXT")
+    with closing(sqlite3.connect(usage)) as connection, connection:
+        connection.execute("UPDATE requests SET finish_reason = NULL")
+    reshape(usage, "finish_reason TEXT,", "finish_reason TEXT NOT NULL,")
+    result = cli("backup", str(tmp_path / "b.tar"), code=1)
+    assert "NULL value in requests.finish_reason" in result.stderr
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_listing_and_verifying(cli, cli_json, home_with_calls, tmp_path: Path) -> None:
+    home, _ = home_with_calls
+    cli("backup")
+    cli("backup", str(home / "backups" / "full.tar.gz"), "--with-secrets")
+    (home / "backups" / "usage-before-m005.db").write_bytes(b"a copy")
+    found = {one["name"]: one for one in cli_json("backup", "--list")}
+    assert {one["secrets"] for one in found.values()} == {"none", "plain", ""}
+    assert found["full.tar.gz"]["bytes"] == (home / "backups" / "full.tar.gz").stat().st_size
+    assert cli_json("backup", "--verify", "full.tar.gz")["rows"]["usage.db"]["requests"] == 5
+    assert "is whole" in cli("backup", "--verify", str(home / "backups" / "full.tar.gz")).stdout
+    content = bytearray((home / "backups" / "full.tar.gz").read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "broken.tar.gz").write_bytes(content)
+    assert cli("backup", "--verify", str(tmp_path / "broken.tar.gz"), code=1).stderr
+    assert "cannot be read" in cli("backup", "--verify", "usage-before-m005.db", code=1).stderr
+    assert cli("backup", "--verify", code=2).stderr
+    assert cli("backup", "--verify", "nothing.tar", code=3).stderr
+    assert not list((home / "backups").glob(".verify.*"))
+
+
 def test_what_is_secret_is_left_out_unless_asked_for(cli, home_with_calls, tmp_path: Path) -> None:
     home, known = home_with_calls
     (home / "config.toml").write_text('[[webhooks]]\nurl = "https://example.com"\nsecret = "hook-secret"\n')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_intercept.cli import logs
+from llm_intercept import logsearch
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_no_logs_yet(cli, tmp_path: Path) -> None:
 def test_rotated_files_come_before_the_current_one(home: Path) -> None:
     for number in (2, 10):
         (home / "logs" / f"events.jsonl.{number}").touch()
-    names = [path.name for path in logs.log_files(home / "logs")["events.jsonl"]]
+    names = [path.name for path in logsearch.log_files(home / "logs")["events.jsonl"]]
     assert names == ["events.jsonl.10", "events.jsonl.2", "events.jsonl.1", "events.jsonl"]
 
 

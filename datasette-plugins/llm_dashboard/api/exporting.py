@@ -1,7 +1,9 @@
 """Exports of calls: every row of a filter, page by page, while the client receives."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 from datasette.utils.asgi import Request
@@ -18,6 +20,8 @@ FILES: dict[str, dict[str, object]] = {
     "application/x-ndjson": {"type": "string"},
 }
 
+_PIECE = 1 << 18
+
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -32,13 +36,7 @@ async def send_all(
 
 def start(name: str, kind: export.Format, id_: str) -> dict[str, Any]:
     """The beginning of an answer with a file in it."""
-    headers = [
-        (b"content-type", export.CONTENT_TYPES[kind].encode()),
-        (b"content-disposition", f'attachment; filename="{name}.{kind}"'.encode()),
-        (b"cache-control", b"private, no-store"),
-        (b"x-request-id", id_.encode()),
-    ]
-    return {"type": "http.response.start", "status": 200, "headers": headers}
+    return _beginning(f"{name}.{kind}", export.CONTENT_TYPES[kind], id_)
 
 
 async def send_pieces(
@@ -56,6 +54,35 @@ async def send_pieces(
     finally:
         gone.cancel()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def send_file(request: Request, send: Send, path: Path, name: str, media: str, id_: str) -> None:
+    """A file as it is, piece by piece. It may be deleted meanwhile: what is open can be read to its end."""
+    with await asyncio.to_thread(path.open, "rb") as source:
+        size = os.fstat(source.fileno()).st_size
+        await send(_beginning(name, media, id_, size))
+        gone = asyncio.ensure_future(_disconnected(request))
+        try:
+            while request.method != "HEAD" and not gone.done():
+                piece = await asyncio.to_thread(source.read, _PIECE)
+                if not piece:
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            gone.cancel()
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _beginning(name: str, media: str, id_: str, size: int | None = None) -> dict[str, Any]:
+    headers = [
+        (b"content-type", media.encode()),
+        (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+        (b"cache-control", b"private, no-store"),
+        (b"x-request-id", id_.encode()),
+    ]
+    if size is not None:
+        headers.append((b"content-length", str(size).encode()))
+    return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
 async def _pages(

@@ -1,19 +1,17 @@
-"""Keeping house: cleaning up, and which backups there are."""
+"""Keeping house: what is past its time, and what the databases are."""
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
 
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_intercept.manage import Management
-from llm_intercept.store.audit_rows import Thing
-from llm_intercept.store.database import as_text
-from llm_intercept.tools.housekeeping import Housekeeper, Report, Wishes
+from llm_intercept.manage.house import House
+from llm_intercept.store.migrate import Standing
 
-table = Table("maintenance", "Keeping house: what is past its time, and backups.")
-_MOST_SHOWN = 200
+table = Table("maintenance", "Keeping house: what is past its time, backups, databases, keys, logs.")
 
 
 class CleanupRun(Model):
@@ -32,26 +30,20 @@ class CleanupReport(View):
     returned: dict[str, int] = Field(description="bytes by which files have become smaller")
 
 
-class BackupFile(View):
-    """A backup in the home's folder of them."""
+class DatabaseView(View):
+    """A database and the version of its schema."""
 
     name: str
     bytes: int
-    made_at: str
+    state: str = Field(description="up to date, or what it lacks or has too much")
+    version: str | None = Field(description="the last migration that it has")
+    pending: list[str] = Field(description="migrations that it lacks; the next start makes them")
 
 
-class DatabaseFile(View):
-    """A database."""
+class Databases(View):
+    """The home's databases."""
 
-    name: str
-    bytes: int
-
-
-class Backups(View):
-    """Backups, the newest first, and what they would hold."""
-
-    backups: list[BackupFile]
-    databases: list[DatabaseFile]
+    items: list[DatabaseView]
 
 
 @table.post(
@@ -59,47 +51,37 @@ class Backups(View):
 )
 async def cleanup(call: Call[Nothing, CleanupRun]) -> object:
     """A dry run unless asked otherwise. Sums by hour and day stay when calls are removed. Admins only."""
-    keeper = await call.stage.manage(lambda management: _keeper(management, call))
+    vacuum = call.body.vacuum
+    keeper = await call.stage.manage(lambda management: house(management).keeper(call.actor, vacuum=vacuum))
     if call.body.dry_run:
         report = await asyncio.to_thread(keeper.preview)
     else:
         report = await asyncio.to_thread(keeper.run, call.actor)
-    return _said(report, dry_run=call.body.dry_run)
+    return {"dry_run": call.body.dry_run, **asdict(report)}
 
 
-@table.get("/maintenance/backups", "List backups", Backups, where="here", command="backup")
-async def backups(call: Call[Nothing, Nothing]) -> object:
-    """Those in the home's own folder; `llm-intercept backup` makes one. Admins only."""
-    await call.stage.manage(lambda management: management.desk.see(call.actor, "audit"))
-    home = call.stage.home
-    return await asyncio.to_thread(_files, home.path)
+@table.get("/maintenance/databases", "Show databases", Databases, where="here", command="migrate status")
+async def databases(call: Call[Nothing, Nothing]) -> object:
+    """How large they are and which version they have. Admins only."""
+    await call.stage.manage(lambda management: house(management).may_look(call.actor))
+    standings = await asyncio.to_thread(call.stage.home.standings)
+    return {"items": [_database(found) for found in standings]}
 
 
-def _keeper(management: Management, call: Call[Nothing, CleanupRun]) -> Housekeeper:
-    """Who may not remove anything may not look either: it would tell how much there is."""
-    management.desk.check(call.actor, "cleanup.run", "audit", Thing("home"))
-    settings = management.settings
-    wishes = Wishes(settings.retention, settings.capture.retention_days, call.body.vacuum)
-    return Housekeeper(call.stage.home, management.control.database.vault, wishes)
+def house(management: Management) -> House:
+    return House(management.desk, management.settings)
 
 
-def _said(report: Report, *, dry_run: bool) -> dict[str, object]:
-    return {"dry_run": dry_run, **asdict(report)}
+def _database(found: Standing) -> dict[str, object]:
+    return {
+        "name": found.path.name,
+        "bytes": sum(path.stat().st_size for path in _parts(found.path) if path.exists()),
+        "state": found.state,
+        "version": found.applied[-1] if found.applied else None,
+        "pending": list(found.pending) if found.exists else [],
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    name: str
-    bytes: int
-    made_at: str
-
-
-def _files(home: Path) -> dict[str, list[_File]]:
-    kept = [_file(path) for path in (home / "backups").glob("*") if not path.name.startswith(".")]
-    newest = sorted(kept, key=lambda file: file.made_at, reverse=True)
-    return {"backups": newest[:_MOST_SHOWN], "databases": [_file(path) for path in sorted(home.glob("*.db"))]}
-
-
-def _file(path: Path) -> _File:
-    found = path.stat()
-    return _File(path.name, found.st_size, as_text(found.st_mtime))
+def _parts(path: Path) -> tuple[Path, Path]:
+    """With what waits beside it to be written into it."""
+    return path, path.with_name(f"{path.name}-wal")

@@ -8,15 +8,18 @@ from llm_dashboard.api import (
     accounts,
     aliases,
     audit,
+    backups,
     credentials,
     document,
     explaining,
     failures,
+    importing,
     limits,
     listeners,
-    maintenance,
-    projects,
+    machine,
+    project_file,
     routing,
+    secrets,
     system,
     tokens,
     usage,
@@ -24,11 +27,14 @@ from llm_dashboard.api import (
 )
 from llm_dashboard.api.operation import Call, Nothing, Operation, Table, View
 
+# Modules that declare into the table of another one are imported for that.
+_ALSO = (machine, secrets)
+
 TABLES: tuple[Table, ...] = (
     system.table,
     users.table,
     accounts.table,
-    projects.table,
+    project_file.table,
     tokens.table,
     limits.table,
     credentials.table,
@@ -39,7 +45,8 @@ TABLES: tuple[Table, ...] = (
     failures.table,
     usage.table,
     audit.table,
-    maintenance.table,
+    importing.table,
+    backups.table,
 )
 
 

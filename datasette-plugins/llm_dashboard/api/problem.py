@@ -19,7 +19,7 @@ CODES: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing of that name, or nothing that whoever asks may see."),
     "no_such_operation": (404, "No operation has this path."),
     "method_not_allowed": (405, "The path has other methods; `Allow` lists them."),
-    "conflict": (409, "It exists already, or its state forbids the change."),
+    "conflict": (409, "It exists already, its state forbids it, or a name stands for several."),
     "idempotency_conflict": (409, "The Idempotency-Key was used for another body."),
     "precondition_failed": (412, "It is not as If-Match says any more."),
     "too_large": (413, "The body is larger than it may be."),

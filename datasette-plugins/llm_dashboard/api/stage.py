@@ -1,5 +1,6 @@
 """What operations work with: the doors to control.db and usage.db, settings, providers, the home folder."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class Stage:
         self._doors = doors
         self._opened: tuple[Control, Management] | None = None
         self.home = Home(doors.settings.home)
+        self.busy = asyncio.Lock()  # with something that takes the whole disk
         self.proxy = doors.settings.proxy
 
     @cached_property

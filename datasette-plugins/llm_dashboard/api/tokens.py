@@ -129,7 +129,7 @@ def _used(call: Call[Any, Any], *tokens: Token) -> list[UsedToken]:
     return used(tokens, home.usage_db, home.limits_db)
 
 
-def _with_text(made: NewToken) -> dict[str, object]:
+def with_text(made: NewToken) -> dict[str, object]:
     secret = made.secret.get_secret_value() if isinstance(made.secret, SecretStr) else None
     return {"token": made.token, "text": made.text, "secret": secret}
 
@@ -158,7 +158,7 @@ def create(management: Management, call: Call[Nothing, TokenCreate]) -> object:
     """Its text is in this answer, and never again. Admins, and members of the project."""
     body = call.body
     wanted = body.wanted()
-    return _with_text(
+    return with_text(
         management.tokens.create(
             call.actor,
             body.project,
@@ -185,7 +185,7 @@ def create_batch(management: Management, call: Call[Nothing, TokenBatch]) -> obj
     """All of them or none; their texts are in this answer, and never again."""
     body = call.body
     made = management.tokens.create_many(call.actor, body.project, body.name, body.count, body.wanted())
-    return {"items": [_with_text(token) for token in made]}
+    return {"items": [with_text(token) for token in made]}
 
 
 @table.post("/tokens/revoke", "Revoke several tokens", Tokens, body=TokenReferences, command="token revoke")
@@ -194,7 +194,7 @@ def revoke_batch(management: Management, call: Call[Nothing, TokenReferences]) -
     return {"items": _used(call, *management.tokens.revoke_many(call.actor, call.body.tokens))}
 
 
-@table.get("/tokens/{token}", "Show a token", TokenView, command="token show")
+@table.get("/tokens/{token}", "Show a token", TokenView, command="token show", codes=("conflict",))
 def get(management: Management, call: Call[Nothing, Nothing]) -> object:
     """By its id; or by its name, where only one project has it."""
     return _used(call, management.tokens.get(call.actor, call.path["token"]))[0]
@@ -215,6 +215,12 @@ def change(management: Management, call: Call[Nothing, TokenChange]) -> object:
     return _used(call, changed)[0]
 
 
+@table.delete("/tokens/{token}", "Revoke a token", TokenView, command="token revoke")
+def delete(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """The same as `revoke`: it is kept, for its calls, until a cleanup finds it long past its end."""
+    return _used(call, management.tokens.revoke(call.actor, call.path["token"]))[0]
+
+
 @table.post("/tokens/{token}/revoke", "Revoke a token", TokenView, command="token revoke")
 def revoke(management: Management, call: Call[Nothing, Nothing]) -> object:
     """For good, from the next call on. Twice is no error."""
@@ -232,7 +238,7 @@ def revoke(management: Management, call: Call[Nothing, Nothing]) -> object:
 def refresh(management: Management, call: Call[Nothing, TokenRefresh]) -> object:
     """Name, limits, policy and what it has used stay; the new text is in this answer, and never again."""
     lifetime: timedelta | None = duration(call.body.expires)
-    return _with_text(
+    return with_text(
         management.tokens.refresh(
             call.actor, call.path["token"], lifetime=lifetime, overlap=duration(call.body.overlap)
         )

@@ -21,7 +21,7 @@ from llm_intercept.vault import Vault
 from tests.dashboard.conftest import NOW, open_dashboard
 
 KEY = "sk-proj-Zq3vXw8Lk1Rt6Yb0Nc5Md2Hf7Js9Pa4"
-TOKENS = ("show", "set", "revoke", "batch-a", "batch-b", "refresh", "suspend", "resume")
+TOKENS = ("show", "set", "revoke", "batch-a", "batch-b", "refresh", "suspend", "resume", "delete")
 
 
 @dataclass

@@ -9,18 +9,14 @@ from llm_intercept.cli import main
 from tests.dashboard.api.conftest import World
 
 _THIS_MACHINE = "it is about programs, files and certificates of the machine it runs on"
-_FILES = "it reads or writes files of this machine"
-_SECRETS = "it changes the encryption key or its databases, with the dashboard at rest"
+_FILES = "it writes files of this machine, or judges them before anything is started with them"
+_AT_REST = "it replaces databases, for which the dashboard has to be at rest"
 ONLY_COMMANDS = {
     **dict.fromkeys(("init", "up", "proxy", "dashboard", "sim", "doctor", "addons"), _THIS_MACHINE),
     **dict.fromkeys(("run", "record", "replay", "env", "translate"), _THIS_MACHINE),
     **dict.fromkeys(("ca export", "ca path", "ca rotate", "ca show", "ca trust"), _THIS_MACHINE),
-    **dict.fromkeys(("config check", "config import-env", "config path", "config show"), _FILES),
-    **dict.fromkeys(("logs search", "logs tail"), _FILES),
-    **dict.fromkeys(("import projects", "import tokens", "import users"), _FILES),
-    "project export": "it writes an archive of files; `usage.export` has the calls of a project",
-    **dict.fromkeys(("restore", "migrate status", "migrate up"), _SECRETS),
-    **dict.fromkeys(("secret check", "secret rotate", "secret show-age"), _SECRETS),
+    **dict.fromkeys(("config check", "config import-env"), _FILES),
+    **dict.fromkeys(("restore", "migrate up"), _AT_REST),
     "route test": "it makes a call that costs money, through the proxy",
     "user password": "passwords are not sent through the API: `accounts.invite` lets people set their own",
 }
