@@ -254,6 +254,8 @@ def _written(
     request = rewrites.apply_rejects(request, context.target, context.warn)
     request = rewrites.apply_verbosity(request, found.control.verbosity)
     request = rewrites.apply_system(request, found.control.system, found.control.system_mode)
+    if serving.envelope:  # Claude at Google or Amazon fetches nothing
+        context.target = replace(context.target, fetches=False)
     written, betas = enveloped(translation.encode(request).body, serving.dialect, serving.envelope)
     if betas:
         exchange.extra_headers["anthropic-beta"] = ",".join(betas)

@@ -44,6 +44,7 @@ class Target:
     rejects: frozenset[str] = frozenset()
     images: bool = True
     structured: bool | None = None
+    fetches: bool = True  # images and documents by their URL, where its dialect has that
     json_schema: bool = False
     short_tool_ids: bool = False  # takes no tool ids but nine letters and digits (Mistral)
     context: int | None = None

@@ -148,3 +148,15 @@ def test_media_that_cannot_be_sent_are_named(part: Media, target: dict[str, Any]
 def test_text_documents_in_base64_are_text() -> None:
     messages, _ = sent(Message("user", (Media("document", "text/csv", data="YSxi"),)))
     assert messages[0]["content"][0]["source"] == {"type": "text", "media_type": "text/plain", "data": "a,b"}
+
+
+@pytest.mark.parametrize("kind", ["image", "document"])
+def test_a_host_that_fetches_nothing_is_told_what_was_left_out(kind: Any) -> None:
+    """Claude at Google takes base64 alone."""
+    shown = Message("user", (Text("see"), Media(kind, url="https://example.com/a")))
+    body, warnings = encode(ask(shown), fetches=False)
+    reason = "this host takes bytes only, and no URL"
+    assert body["messages"][0]["content"][1] == words(f"[{kind} left out: {reason}]")
+    assert warnings == [f"{kind}: {reason}; left out"]
+    inline = Message("user", (Media(kind, "image/png" if kind == "image" else "application/pdf", "aGk="),))
+    assert encode(ask(inline), fetches=False) == encode(ask(inline))

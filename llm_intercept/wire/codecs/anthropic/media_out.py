@@ -17,6 +17,8 @@ def block(part: Media, context: Context, native: bool) -> dict[str, Any] | None:
         return _left_out(part, context, "Anthropic takes images and documents only")
     if part.kind == "image" and not context.target.images:
         return _left_out(part, context, "this model takes no images")
+    if part.url and not context.target.fetches:
+        return _left_out(part, context, "this host takes bytes only, and no URL")
     source = _source(part, native)
     if source is None:
         return _left_out(part, context, f"Anthropic cannot read {part.media_type or 'this source'}")
