@@ -17,10 +17,11 @@ from datasette.utils.asgi import Request
 
 from llm_dashboard import config, peers
 from llm_intercept import config as configuration
+from llm_intercept.auditfile import AuditFile
 from llm_intercept.hashing import Hasher
 from llm_intercept.home import Home
 from llm_intercept.policy.apitokens import allows
-from llm_intercept.settings import DashboardSettings
+from llm_intercept.settings import DashboardSettings, Settings
 from llm_intercept.store.accounts import TooManyAttempts
 from llm_intercept.store.control import Control
 from llm_intercept.store.report_terms import Scope
@@ -59,9 +60,13 @@ class Doors:
             self._waiting -= 1
 
     @cached_property
-    def login(self) -> DashboardSettings:
+    def _configured(self) -> Settings:
         """Read once: a change in config.toml needs a restart."""
-        return configuration.load(Home(self.settings.home), os.environ).settings.dashboard
+        return configuration.load(Home(self.settings.home), os.environ).settings
+
+    @property
+    def login(self) -> DashboardSettings:
+        return self._configured.dashboard
 
     @cached_property
     def trusted_proxies(self) -> tuple[peers.Network, ...]:
@@ -78,6 +83,7 @@ class Doors:
         if self._control is None:
             home = Home(self.settings.home)
             self._control = Control(home.control_db, Vault.load(home.secret_key))
+            self._control.audit.sink = AuditFile(home.logs, self._configured.log)
         return self._control
 
     async def close(self) -> None:

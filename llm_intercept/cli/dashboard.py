@@ -7,6 +7,7 @@ from contextlib import closing
 import click
 
 from llm_intercept import config, environment, presence, resources
+from llm_intercept.auditfile import AuditFile
 from llm_intercept.cli.session import local_actor
 from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
@@ -73,13 +74,13 @@ def serve_arguments(home: Home, settings: Settings, port: int) -> tuple[list[str
 
 def login_link(home: Home, settings: Settings) -> str:
     """A URL that logs one browser in, once, within ten minutes."""
-    with closing(_opened(home)) as control:
+    with closing(_opened(home, settings)) as control:
         return f"{address(home, settings)}/-/llm/login?code={_accounts(control).link(local_actor())}"
 
 
 def new_setup_link(home: Home, settings: Settings) -> str:
     """A URL that makes the first admin, once, within an hour."""
-    with closing(_opened(home)) as control:
+    with closing(_opened(home, settings)) as control:
         if not control.accounts.without_users():
             raise Conflict("there are users already; invite more with `llm-intercept user invite NAME`")
         code = _accounts(control).link(local_actor(), "setup")
@@ -88,7 +89,7 @@ def new_setup_link(home: Home, settings: Settings) -> str:
 
 def ways_in(home: Home, settings: Settings) -> list[str]:
     """What is printed at the start: links as long as nobody has a login of their own."""
-    with closing(_opened(home)) as control:
+    with closing(_opened(home, settings)) as control:
         nobody = control.accounts.without_users()
     if not nobody:
         return [f"dashboard  {address(home, settings)}/"]
@@ -115,8 +116,10 @@ def _accounts(control: Control) -> Accounts:
     return Accounts(Desk(control, control.audit))
 
 
-def _opened(home: Home) -> Control:
-    return Control(home.control_db, Vault.load(home.secret_key))
+def _opened(home: Home, settings: Settings) -> Control:
+    control = Control(home.control_db, Vault.load(home.secret_key))
+    control.audit.sink = AuditFile(home.logs, settings.log)
+    return control
 
 
 def _secret(home: Home) -> str:

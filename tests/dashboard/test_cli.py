@@ -1,5 +1,6 @@
 """The command that serves the dashboard: its arguments, its secret, its links, and that it really starts."""
 
+import json
 import os
 import signal
 import socket
@@ -92,6 +93,8 @@ def test_links_are_in_the_audit_log(empty: Home) -> None:
         ("cli", "login", "ok"),
     ]
     assert not any(link.partition("code=")[2] in str(row) for link in links for row in rows)
+    lines = (empty.logs / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines[-2:]] == [rows[1].id, rows[0].id]
 
 
 def test_it_serves_and_stops(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Names and passwords, the first admin, invites, and what people do with their own account."""
 
+import json
 import re
 from typing import Any
 
@@ -137,6 +138,16 @@ def test_the_owners_link_still_works(visitor: Visitor, peopled: Home) -> None:
     assert visitor.get(new_link(peopled)).status_code == 302
     assert visitor.get("/usage").status_code == 200
     assert "Local administrator" in visitor.get(ACCOUNT).text
+
+
+def test_logins_are_in_the_audit_file_at_once(visitor: Visitor, peopled: Home) -> None:
+    visitor.get(new_link(peopled))
+    log_in_as(visitor, "ada", "wrong, and long enough")
+    lines = [json.loads(line) for line in (peopled.logs / "audit.jsonl").read_text().splitlines()]
+    assert [(line["action"], line["outcome"]) for line in lines[-2:]] == [
+        ("login", "ok"),
+        ("login", "failed"),
+    ]
 
 
 def setup_link(home: Home) -> str:
