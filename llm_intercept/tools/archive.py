@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +22,7 @@ MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
 _LONGEST_MANIFEST = 64_000_000
 _MODES: dict[str, Literal["w", "w:gz"]] = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz"}
+_BROKEN = (OSError, tarfile.TarError, EOFError, zlib.error)
 
 
 class BadArchive(InterceptError):
@@ -85,8 +87,8 @@ def unpack(source: Path, folder: Path) -> Manifest:
         manifest = _from_folder(source, folder) if source.is_dir() else _from_tar(source, folder)
     except FileNotFoundError:
         raise NotFound(f"there is no archive {source}") from None
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise BadArchive(f"{source} cannot be read: {error}") from error
+    except _BROKEN as error:
+        raise BadArchive(_why(source, error)) from error
     for name, known in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -105,8 +107,8 @@ def peek(source: Path) -> Manifest:
             return _first(tar, source)
     except FileNotFoundError:
         raise NotFound(f"there is no archive {source}") from None
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise BadArchive(f"{source} cannot be read: {error}") from error
+    except _BROKEN as error:
+        raise BadArchive(_why(source, error)) from error
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -166,6 +168,12 @@ def _extract(content: io.BufferedReader, path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         shutil.copyfileobj(content, file, _CHUNK)
+
+
+def _why(source: Path, error: BaseException) -> str:
+    first, *rest = str(error).splitlines() or [""]
+    # Several lines: each kind of archive that it is not.
+    return f"{source} is no archive of llm-intercept" if rest else f"{source} cannot be read: {first}"
 
 
 def _read(content: bytes, source: Path) -> Manifest:

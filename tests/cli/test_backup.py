@@ -129,7 +129,7 @@ def test_listing_and_verifying(cli, cli_json, home_with_calls, tmp_path: Path) -
     content[len(content) // 2] ^= 255
     (tmp_path / "broken.tar.gz").write_bytes(content)
     assert cli("backup", "--verify", str(tmp_path / "broken.tar.gz"), code=1).stderr
-    assert "cannot be read" in cli("backup", "--verify", "usage-before-m005.db", code=1).stderr
+    assert "is no archive" in cli("backup", "--verify", "usage-before-m005.db", code=1).stderr
     assert cli("backup", "--verify", code=2).stderr
     assert cli("backup", "--verify", "nothing.tar", code=3).stderr
     assert not list((home / "backups").glob(".verify.*"))
@@ -258,7 +258,8 @@ def test_a_spoilt_backup_is_refused(
 
 def test_what_is_no_archive_is_refused(cli, tmp_path: Path) -> None:
     (tmp_path / "text.tar").write_text("hello")
-    assert "cannot be read" in cli("restore", str(tmp_path / "text.tar"), code=1).stderr
+    said = cli("restore", str(tmp_path / "text.tar"), code=1).stderr
+    assert said == f"Error: {tmp_path / 'text.tar'} is no archive of llm-intercept\n"
     assert "there is no archive" in cli("restore", str(tmp_path / "none.tar"), code=3).stderr
 
 
