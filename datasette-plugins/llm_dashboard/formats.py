@@ -146,6 +146,31 @@ def away(text: str, now: int) -> str:
     return f"in {words}" if seconds > 0 else f"{words} ago"
 
 
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Mac OS X", "macOS"),
+    ("Windows", "Windows"),
+    ("Linux", "Linux"),
+)
+
+
+def browser(agent: str) -> str:
+    """What calls itself by such a line: `Firefox on Linux`; else how the line begins."""
+    name = next((label for sign, label in _BROWSERS if sign in agent), "")
+    system = next((label for sign, label in _SYSTEMS if sign in agent), "")
+    return " on ".join(filter(None, (name, system))) or agent[:60] or NONE
+
+
 def outcome(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " ").capitalize())
 
@@ -180,6 +205,7 @@ FILTERS = {
     "clock": clock,
     "stamp": stamp,
     "away": away,
+    "browser": browser,
     "outcome": outcome,
     "failure": failure,
     "delta": delta,

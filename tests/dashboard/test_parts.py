@@ -59,6 +59,41 @@ def test_formats(parts: Any, name: str, value: object, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-11-20T12:00:00.000000Z", "just now"),
+        ("2026-11-20T12:00:30.000000Z", "in a moment"),
+        ("2026-11-20T11:59:00.000000Z", "1 minute ago"),
+        ("2026-11-20T14:10:00.000000Z", "in 2 hours"),
+        ("2026-12-20T12:00:00.000000Z", "in 30 days"),
+        ("2025-11-20T12:00:00.000000Z", "365 days ago"),
+    ],
+)
+def test_how_far_a_time_is(parts: Any, at: str, expected: str) -> None:
+    now = 1_795_176_000_000_000  # 2026-11-20 12:00
+    assert parts("formats").away(at, now) == expected
+    assert parts("formats").stamp(at) == f"{at[:10]} {at[11:16]} UTC"
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36", "Chrome on Linux"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/604.1",
+            "Safari on iPhone",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0; rv:148.0) Firefox/148.0", "Firefox on Windows"),
+        ("curl/8.5.0", "curl"),
+        ("something else", "something else"),
+        ("", "–"),
+    ],
+)
+def test_browsers_by_their_names(parts: Any, agent: str, expected: str) -> None:
+    assert parts("formats").browser(agent) == expected
+
+
+@pytest.mark.parametrize(
     ("now", "before", "expected", "tone"),
     [
         (125, 100, "+25%", "worse"),

@@ -8,7 +8,6 @@ from datasette import Response
 
 from llm_dashboard import clock, targets
 from llm_dashboard.admin import limits, maintenance
-from llm_dashboard.admin.forms import number_of
 from llm_dashboard.admin.sections import BASE
 from llm_dashboard.admin.visit import Visit
 from llm_intercept import presence
@@ -92,8 +91,7 @@ def _full(shown: Sequence[limits.Shown]) -> Iterator[Want]:
         text = f"{gauge.line.text[:1].upper()}{gauge.line.text[1:]}: {gauge.words['remaining']} left.{soft}"
         yield Want("warn" if soft else tone, label, text, f"{BASE}/limits?q={each.record.id}")
     if len(ordered) > _SHOWN:
-        more = number_of(len(ordered) - _SHOWN, "more count")
-        yield Want("warn", "limits", f"{more} of limits full or nearly.", f"{BASE}/limits")
+        yield Want("warn", "limits", "There are more that are full, or nearly.", f"{BASE}/limits")
 
 
 async def _ours(visit: Visit, found: Found) -> list[Want]:

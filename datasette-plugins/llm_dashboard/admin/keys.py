@@ -154,8 +154,8 @@ async def edit(visit: Visit) -> Response:
         badge=("in use", "good") if key.enabled else ("not used", "quiet"),
         acts=[(f"{_path(key)}/test?from=page", "Test", "One request that costs nothing")],
         trial=_trials.take(visit.login, visit.arg("trial")),
-        about=f"{key.hint}, stored {key.created_at[:10]}. To replace the key itself, store another one and "
-        "remove this one.",
+        about=f"{key.hint}, stored {key.created_at[:10]} (UTC). To replace the key itself, store another "
+        "one and remove this one.",
         submit="Save",
         back=PATH,
         place="Keys",

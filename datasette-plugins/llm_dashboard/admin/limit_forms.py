@@ -16,7 +16,12 @@ _MEASURE_LABELS = {
     "cost": "US dollars",
     "concurrency": "Calls at the same time",
 }
-BLAME = (("with no call at a time", "amount"),)
+BLAME = (
+    ("with no call at a time", "amount"),
+    ("there is no ", "name"),
+    ("several ", "name"),
+    ("address", "name"),
+)
 _EACH = "each"
 _RESERVING = ("tokens", "cost")
 

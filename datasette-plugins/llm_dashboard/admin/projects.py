@@ -77,7 +77,7 @@ async def edit(visit: Visit) -> Response:
         form,
         title=project.name,
         badge=("in use", "good") if project.active else ("off", "quiet"),
-        about=f"{number_of(project.tokens, 'working token')}, made {project.created_at[:10]}.",
+        about=f"{number_of(project.tokens, 'working token')}, made {project.created_at[:10]} (UTC).",
         submit="Save",
         back=PATH,
         place="Projects",

@@ -132,6 +132,7 @@ async def _answered(visit: Visit, handler: Handler) -> Response:
         if visit.posting and not isinstance(error, errors.StoreError):
             return visit.to(sections.index_of(visit.request.path), worded(error), bad=True)
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 503)
-        context = {"title": "That did not work", "error": worded(error), "status": status}
+        back = sections.index_of(visit.request.path)
+        context = {"title": "That did not work", "error": worded(error), "status": status, "back": back}
         html = await visit.datasette.render_template("error.html", context, request=visit.request)
         return Response.html(html, status=status)

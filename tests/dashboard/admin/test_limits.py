@@ -59,9 +59,15 @@ BASE = {
             {"scope": "global", "name": "ignored", "measure": "concurrency", "amount": "20"},
             Limit(scope="global", measure="concurrency", amount=20),
         ),
+        (
+            {"measure": "tokens", "per": "day", "reserve": "2k"},
+            Limit(scope="project", name="team", measure="tokens", amount=60, per="day", reserve=2000),
+        ),
     ],
 )
 def test_one_is_set_as_the_form_says(admin: Admin, fields: dict[str, str], expected: Limit) -> None:
+    with admin.control() as control:
+        control.projects.create("team")
     admin.done("/limits/new", **{**BASE, "thresholds": "80, 100", **fields})
     with admin.control() as control:
         assert [record.limit for record in control.limits.list()] == [expected]
@@ -79,6 +85,11 @@ def test_one_is_set_as_the_form_says(admin: Admin, fields: dict[str, str], expec
         ({"thresholds": "80, x"}, "thresholds", "not a whole number"),
         ({"thresholds": "5000"}, "thresholds", "percentages"),
         ({"measure": "concurrency", "amount": "0"}, "amount", "no call at all"),
+        ({"name": "nobody"}, "name", "no project named"),
+        ({"scope": "client_ip", "name": "10.0.0.x"}, "name", "address"),
+        ({"reserve": "2000"}, "reserve", "tokens and dollars"),
+        ({"measure": "cost", "reserve": "0"}, "reserve", "greater"),
+        ({"measure": "cost", "reserve": "all"}, "reserve", "not an amount"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(
@@ -104,6 +115,49 @@ def test_changed_suspended_and_removed(admin: Admin) -> None:
     assert "Removed" in said(admin.done(f"/limits/{id_}/delete", confirmed="yes"))
     with admin.control() as control:
         assert control.limits.list() == []
+
+
+def test_a_reserve_is_changed_and_taken_back(admin: Admin) -> None:
+    with admin.control() as control:
+        limit = Limit(scope="global", measure="cost", amount=5 * NANOS, per="day", reserve=2000)
+        id_ = control.limits.set(limit).id
+        calls = control.limits.set(Limit(scope="global", measure="requests", amount=5, per="day")).id
+    assert 'value="2,000"' in admin.get(f"/limits/{id_}/edit")
+    assert "2,000 tokens at a time" in admin.get("/limits")
+    assert 'name="reserve"' not in admin.get(f"/limits/{calls}/edit")
+    for typed, expected in (("500", 500), ("", None)):
+        admin.done(f"/limits/{id_}/edit", amount="5", reserve=typed)
+        with admin.control() as control:
+            assert control.limits.get(id_).limit.reserve == expected
+    admin.done(f"/limits/{calls}/edit", amount="6")
+
+
+def test_filters(admin: Admin) -> None:
+    with admin.control() as control:
+        day = control.limits.set(Limit(scope="global", measure="cost", amount=5 * NANOS, per="day")).id
+        each = control.limits.set(Limit(scope="token", measure="requests", amount=10, soft=True)).id
+        control.limits.enable(control.limits.set(Limit(scope="user", measure="tokens", amount=9)).id, False)
+    counted(admin, f"{day}:", 5 * NANOS, 0)
+    counted(admin, f"{each}:team/t", 9, 0)
+    for query, found in (
+        ("q=spend", ["$5.00"]),
+        (f"q={each}", ["10 requests"]),
+        ("scope=user", ["9 tokens"]),
+        ("measure=requests", ["10 requests"]),
+        ("state=suspended", ["9 tokens"]),
+        ("state=soft", ["10 requests"]),
+        ("state=full", ["$5.00"]),
+        ("state=nearly+full", ["10 requests"]),
+        ("", ["$5.00", "10 requests", "9 tokens"]),
+    ):
+        text = admin.get(f"/limits?{query}")
+        shown = [words for words in ("$5.00", "10 requests", "9 tokens") if f"{words} " in _names(text)]
+        assert shown == found, query
+    assert "No limit matches" in admin.get("/limits?q=nothing-like-it")
+
+
+def _names(text: str) -> str:
+    return " ".join(re.findall(r'<td class="name"><b><a [^>]*>([^<]*)</a>', text)) + " "
 
 
 def counted(admin: Admin, key: str, used: int, held: int) -> None:

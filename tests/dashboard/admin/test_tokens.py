@@ -174,3 +174,18 @@ def test_an_empty_list_says_how_to_begin(admin: Admin) -> None:
     text = admin.get("/tokens")
     assert "No tokens yet" in text
     assert "New token" in text
+
+
+def test_several_are_suspended_and_resumed_at_once(team: Admin) -> None:
+    create(team, name="one", count="3")
+    with team.control() as control:
+        ids = {token.name: token.id for token in control.tokens.list("team")}
+        control.tokens.revoke(ids["one-3"])
+    picked = {"id": list(ids.values())}
+    assert "2 tokens are suspended" in said(team.done("/tokens/suspend", **picked))
+    assert "Nothing to suspend" in said(team.done("/tokens/suspend", **picked))
+    with team.control() as control:
+        states = {token.name: token.state for token in control.tokens.list("team")}
+    assert states == {"one-1": "suspended", "one-2": "suspended", "one-3": "revoked"}
+    assert "The token one-1 is in use again" in said(team.done("/tokens/resume", id=ids["one-1"]))
+    assert "Pick the tokens" in said(team.done("/tokens/resume"))
