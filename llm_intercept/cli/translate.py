@@ -1,6 +1,7 @@
 """`llm-intercept translate`: a request, an answer or a stream in another dialect, and what got lost."""
 
 import json
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -28,7 +29,13 @@ _OF_REQUESTS = (
     "generationConfig",
     "inferenceConfig",
 )
-_OF_ANSWERS = ("choices", "candidates", "output", "stop_reason", "stopReason", "done", "usageMetadata")
+_STREAM = re.compile(rb"[\s\xef\xbb\xbf]*(?:\[|:|(?:data|event|id|retry)\s*:)")  # of events, or a JSON array
+_OF_ANSWERS = (
+    *("choices", "candidates", "output", "content", "stop_reason", "stopReason", "done", "usageMetadata"),
+)
+_OF_ERRORS = ("error", "message", "Message")
+
+type Document = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +79,50 @@ def translate(source: str, target: str, model: str, provider: str, as_json: bool
 
 def translated(data: bytes, source: str, target: str, context: Context) -> Result:
     """ConfigError if the data is nothing of the source's."""
-    start = data.lstrip()[:1]
-    if start != b"{":
-        return _stream(data, source, target, context, start)
-    document = parse_object(data)
-    if not document:
-        raise ConfigError("this is not a JSON document, nor a stream")
-    if _is_request(document):
-        translation = Translation(Side(source), Side(target), context, stream=document.get("stream") is True)
-        request = context.request = translation.read(data, str(document.get("model", "")), translation.stream)
-        return Result("request", _pretty(translation.encode(request).body), tuple(context.warnings))
-    back = Translation(Side(target), Side(source), context, stream=False)
-    answer = orjson.loads(back.answer(data, "application/json"))
-    return Result("answer", _pretty(answer), tuple(context.warnings))
-
-
-def _stream(data: bytes, source: str, target: str, context: Context, start: bytes) -> Result:
     if not data.strip():
         raise ConfigError("there is nothing to translate")
+    if data.lstrip()[:1] != b"{":
+        return _stream(data, source, target, context, _framed(data))
+    document = parse_object(data)
+    if not document and _is_object(data.lstrip().partition(b"\n")[0]):
+        return _stream(data, source, target, context, "application/x-ndjson")
+    if not document:
+        raise ConfigError("this is neither one JSON document nor a stream")
+    if _is_request(document):
+        return _request(data, document, source, target, context)
+    if not any(name in document for name in (*_OF_ANSWERS, *_OF_ERRORS)):
+        raise ConfigError(f"this is no request and no answer of {source}'s: no member of it is known")
+    back = Translation(Side(target), Side(source), context, stream=False)
+    reply = back.reply(data, "application/json", "")
+    kind = "answer" if reply.status == 200 else "error"
+    return Result(kind, _pretty(orjson.loads(reply.body)), tuple(context.warnings))
+
+
+def _request(data: bytes, document: Document, source: str, target: str, context: Context) -> Result:
+    translation = Translation(Side(source), Side(target), context, stream=document.get("stream") is True)
+    request = context.request = translation.read(data, str(document.get("model", "")), translation.stream)
+    return Result("request", _pretty(translation.encode(request).body), tuple(context.warnings))
+
+
+def _stream(data: bytes, source: str, target: str, context: Context, content_type: str) -> Result:
     back = Translation(Side(target), Side(source), context, stream=True)
-    content_type = "application/vnd.amazon.eventstream" if start == b"\x00" else "text/event-stream"
     return Result("stream", back.answer(data, content_type), tuple(context.warnings))
 
 
-def _is_request(document: dict[str, object]) -> bool:
+def _framed(data: bytes) -> str:
+    """The content type of a stream that does not begin with an object."""
+    if data.startswith(b"\x00"):
+        return "application/vnd.amazon.eventstream"
+    if not _STREAM.match(data):
+        raise ConfigError("this is neither a JSON document nor a stream")
+    return "text/event-stream"
+
+
+def _is_object(line: bytes) -> bool:
+    return bool(parse_object(line))
+
+
+def _is_request(document: Document) -> bool:
     return not any(name in document for name in _OF_ANSWERS) and any(n in document for n in _OF_REQUESTS)
 
 

@@ -15,7 +15,7 @@ from llm_intercept.wire.codec import Codec, Context, Encoded, Frame
 from llm_intercept.wire.codecs import anthropic
 from llm_intercept.wire.codecs.anthropic import envelope
 from llm_intercept.wire.encoding import Decoder
-from llm_intercept.wire.fields import parse_object
+from llm_intercept.wire.fields import mapping, parse_object
 from llm_intercept.wire.fold import fold, unfold
 from llm_intercept.wire.framing import Framing
 from llm_intercept.wire.framing.choose import choose
@@ -157,10 +157,17 @@ class _Source:
 
     def _unfolded(self, data: bytes) -> Iterable[Event]:
         """A document that holds an error and nothing else is a failure, whatever its status said."""
-        answer = self._codec.decode_answer(parse_object(data))
-        if answer.finish == "error" and not answer.parts:
-            return [Failed(self._codec.decode_error(502, {}, data))]
+        document = parse_object(data)
+        answer = self._codec.decode_answer(document)
+        if not answer.parts and (answer.finish == "error" or document.get("error")):
+            return [Failed(self._codec.decode_error(_status(document), {}, data))]
         return unfold(answer)
+
+
+def _status(document: Mapping[str, object]) -> int:
+    """What an error that came as a success says of itself (OpenRouter, Google)."""
+    code = mapping(document.get("error")).get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else 502
 
 
 class _Streaming:

@@ -33,7 +33,7 @@ def decode_answer(body: Mapping[str, Json]) -> Answer:
         id="",
         model="",
         parts=parts,
-        finish=finish_of(reason, called, answered),
+        finish=finish_of(reason, called, answered) if "output" in body or reason else "error",
         usage=aws.usage(body.get("usage")),
         stop_sequence=string(more.get("stop_sequence")),
         extras=_extras(body, string(reason)),

@@ -69,7 +69,9 @@ def decode_answer(body: Mapping[str, Any]) -> Answer:
         identity,
         string(body.get("model")),
         tuple(parts),
-        finish_of(first.get("finish_reason"), called, refused) if choices else "error",
+        finish_of(first.get("finish_reason"), called, refused)
+        if first and not first.get("error")
+        else "error",
         usage_of(body),
         whole(body.get("created")) or 0,
         logprobs=tuple(objects(logprobs.get("content"))),

@@ -53,8 +53,8 @@ class ChatDecoder:
     """
 
     __slots__ = (
-        "_audio", "_calls", "_ended", "_finish", "_late", "_leak", "_next", "_open", "_out", "_refused",
-        "_started", "_tier", "_usage", "_what",
+        "_audio", "_calls", "_ended", "_error", "_finish", "_late", "_leak", "_next", "_open", "_out",
+        "_refused", "_started", "_tier", "_usage", "_what",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class ChatDecoder:
         self._leak: Leak | None = Leak()
         self._calls = Calls(self._begin, self._emit)
         self._finish: object = None
+        self._error: object = None
         self._usage: dict[str, Any] = {}
         self._tier = ""
         self._late: Mapping[str, Any] = {}  # the last chunk with counters
@@ -153,6 +154,7 @@ class ChatDecoder:
         finish = choice.get("finish_reason")
         if finish is not None:
             self._finish = finish
+            self._error = choice.get("error")  # OpenRouter's, when a provider broke off
 
     def _beside(self, delta: Mapping[str, Any]) -> None:
         """What comes before the text of the same chunk."""
@@ -302,6 +304,8 @@ class ChatDecoder:
         if not self._started:
             self._ended = True
             return [Failed(BROKEN)]
+        if self._error:
+            return self._fail(self._error)
         out = self._end_all()
         self._ended = True
         usage = usage_of({"usage": self._usage, "service_tier": self._tier})
