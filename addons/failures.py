@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mitmproxy import http
 
-from addons import upstream
+from addons import hangup
 from addons.exchanges import Exchanges
 from addons.guard import answer, fail_closed, fail_open, refuse
 from addons.simulated import CUT, note
@@ -69,7 +69,7 @@ class Failures:
         """Nothing happens, until the time is over, the client goes away or the proxy ends."""
         self.exchanges.gateway.begin(exchange)
         await _pause(self.exchanges, flow, fate.hold)
-        if upstream.has_hung_up(flow):
+        if hangup.has_hung_up(flow):
             answer(flow, self.exchanges.gateway.refusal_reply(exchange, refusal(fate)))
         else:
             refuse(self.exchanges, flow, refusal(fate))
@@ -98,7 +98,7 @@ class Failures:
 async def _pause(exchanges: Exchanges, flow: http.HTTPFlow, seconds: float | None) -> None:
     loop = asyncio.get_running_loop()
     until = None if seconds is None else loop.time() + seconds
-    while not (upstream.has_hung_up(flow) or exchanges.draining):
+    while not (hangup.has_hung_up(flow) or exchanges.draining):
         left = LOOK_SECONDS if until is None else until - loop.time()
         if left <= 0:
             break

@@ -5,7 +5,7 @@ its request is at the provider is read on to its end without a client: the provi
 it, and says at the end how much that is. Other calls are cut, as mitmproxy does it.
 """
 
-from mitmproxy.flow import Error
+from mitmproxy.flow import Error, Flow
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
@@ -17,19 +17,18 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from addons import lasting
-from addons.stopping import Stopped
+from addons.holding import Held
 from llm_intercept.wire.metered import STOPPED
 
 READ = "the answer was read to its end"
 TOO_MUCH = "there was too much more of it"
 
 
-class Drained(Stopped):
+class Drained(Held):
     hung_up = ""  # how the client went away; what is still to come is for nobody
     expiry: commands.RequestWakeup | None = None  # when `_expire` is due
     _is_sent = False
     _room = 0  # bytes that may still be read
-    _held: list[events.Event]  # what has come of a stream in `state_hold_back`
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         made = yield from super().make_server_connection()
@@ -62,7 +61,7 @@ class Drained(Stopped):
         self.hung_up, self._room = event.message, int(size)
         self.client_state = self.state_errored
         self.flow.metadata.pop("may_retry", None)
-        held = self._held if self.server_state == self.state_hold_back else []
+        held = self.held if self.server_state == self.state_hold_back else []
         if self.server_state not in (self.state_wait_for_response_headers, self.state_consume_response_body):
             self.server_state = self.state_drain
         self.expiry = commands.RequestWakeup(float(seconds))
@@ -93,10 +92,6 @@ class Drained(Stopped):
             yield from self._end(READ)
         else:
             yield from super().send_response(already_streamed)
-
-    def state_hold_back(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """`upstream.py` says what this is."""
-        raise NotImplementedError
 
     def state_drain(self, event: events.Event) -> layer.CommandGenerator[None]:
         """A stream that nobody takes: our own reading of it goes on."""
@@ -133,3 +128,10 @@ class Drained(Stopped):
         yield HttpErrorHook(self.flow)
         self.flow.live = False
         yield DropStream(self.stream_id)
+
+
+def has_hung_up(flow: Flow) -> bool:
+    """Whether the client of a call that waits for a hook has gone away meanwhile."""
+    stream = getattr(flow, "our_stream", lambda: None)()
+    waiting = stream._paused_event_queue if stream is not None else ()
+    return any(isinstance(event, RequestProtocolError) for event in waiting)

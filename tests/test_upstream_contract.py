@@ -20,6 +20,7 @@ from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, _http1,
 from mitmproxy.version import VERSION
 
 from addons import upstream
+from addons.retrying import TryAgainHook, TryFailedHook
 
 FAULTS = (AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 
@@ -133,8 +134,8 @@ def test_what_our_states_reach_into() -> None:
         wakeup = commands.RequestWakeup(0.5)
         assert (wakeup.delay, events.Wakeup(wakeup).command) == (0.5, wakeup)
     with assumed("a hook's name comes from its class", "try_failed and try_again"):
-        assert (upstream.TryFailedHook.name, upstream.TryAgainHook.name) == ("try_failed", "try_again")
-        assert upstream.TryFailedHook.blocking is not False
+        assert (TryFailedHook.name, TryAgainHook.name) == ("try_failed", "try_again")
+        assert TryFailedHook.blocking is not False
 
 
 # ---- the layer, driven
