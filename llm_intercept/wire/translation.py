@@ -21,6 +21,7 @@ from llm_intercept.wire.framing import Framing
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
+from llm_intercept.wire.halves import Halves, may_have
 from llm_intercept.wire.ir import Event, Failed, Failure, Finished, Json, Request
 from llm_intercept.wire.lint import Lint
 from llm_intercept.wire.unshown import Unshown
@@ -129,6 +130,7 @@ class _Source:
         self._inflate = Decoder(content_encoding) if content_encoding else None
         self._framing: Framing | None = None
         self._is_whole = self._answered = False  # a whole document
+        self._halves = Halves()
 
     def feed(self, chunk: bytes) -> Iterable[Event]:
         if self._inflate is not None:
@@ -152,6 +154,8 @@ class _Source:
                 self._answered = True
                 events += self._unfolded(data)
             else:
+                if may_have(data):
+                    data = self._halves.joined(data)
                 events += self._decoder.feed(name, data)
         return events
 
