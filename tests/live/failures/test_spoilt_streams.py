@@ -2,7 +2,6 @@
 
 import json
 import select
-from collections.abc import Iterator
 from http.client import IncompleteRead
 from typing import Any
 
@@ -11,38 +10,9 @@ import openai
 import pytest
 
 from tests.live import http2, wire
-from tests.live.failing import HEADER, KEYS, NAMES, Clients, answer_all, ask, only_row, simulate, told
-from tests.live.loopback import Answer, Request, Upstream, upstream
-from tests.live.proxied import Call, Proxied, proxied
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream(answer_all) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    home = tmp_path_factory.mktemp("failures")
-    with proxied(home, dict.fromkeys(NAMES, server.url), keys=KEYS) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _reset(server: Upstream, proxy: Proxied) -> Iterator[None]:
-    server.script = answer_all
-    server.requests.clear()
-    yield
-    with proxy.control() as control:
-        control.failures.reset("project", "demo")
-
-
-@pytest.fixture
-def clients(proxy: Proxied) -> Iterator[Clients]:
-    with Clients(proxy) as made:
-        yield made
-
+from tests.live.failing import HEADER, Clients, ask, only_row, simulate, told
+from tests.live.loopback import Answer, Request, Upstream
+from tests.live.proxied import Call, Proxied
 
 LOST = (httpx.RemoteProtocolError, openai.APIConnectionError)
 
