@@ -17,7 +17,8 @@ from llm_intercept.cassette.recorder import Arrived, Draft, Recorder
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
 from llm_intercept.store.redaction import Redaction
-from llm_intercept.unkeyed import unkeyed
+from llm_intercept.unkeyed import unkeyed, unspread
+from llm_intercept.wire import spread
 
 SOCKET = (
     "a WebSocket, of which cassettes have no messages (`record --no-websockets` makes clients do without)"
@@ -38,7 +39,11 @@ def arrived(flow: http.HTTPFlow, exchange: Exchange, body: bytes) -> Arrived:
 
 def cleaner(exchange: Exchange, redact: Redaction) -> Clean:
     """Takes out whatever looks like a key, and this call's own, which may look like anything."""
-    return lambda text: redact(unkeyed(exchange, text))
+
+    def clean(text: bytes) -> bytes:
+        return spread.without(unspread(exchange, redact(unkeyed(exchange, text))), redact.find)
+
+    return clean
 
 
 class Quiet:

@@ -9,6 +9,7 @@ Both add the time spent to the exchange, which is how `overhead_ms` is measured 
 import functools
 import inspect
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 from mitmproxy import http
 
 from addons.exchanges import Exchanges, to_response
+from llm_intercept import secrecy
 from llm_intercept.errors import Refusal, Reply
+from llm_intercept.unkeyed import traced
 
 logger = logging.getLogger("llm_intercept")
 
@@ -55,12 +58,19 @@ def refuse(exchanges: Exchanges, flow: http.HTTPFlow, refusal: Refusal) -> None:
 
 
 def _close(exchanges: Exchanges, flow: http.HTTPFlow, hook: str) -> None:
-    logger.exception("gate %s failed; the call is refused", hook)
+    _log(exchanges, flow, f"gate {hook} failed; the call is refused")
     try:
         refuse(exchanges, flow, FAULT)
     except Exception:
-        logger.exception("the refusal failed as well")
+        _log(exchanges, flow, "the refusal failed as well")
         answer(flow, LAST_RESORT)
+
+
+def _log(exchanges: Exchanges, flow: http.HTTPFlow, what: str) -> None:
+    """The exception under way, without this call's keys: what it says may repeat headers and bodies."""
+    exchange, error = exchanges.get(flow), sys.exception()
+    assert error is not None
+    logger.error("%s\n%s", what, secrecy.traced(error) if exchange is None else traced(exchange, error))
 
 
 def fail_closed(hook: Hook) -> Hook:
@@ -99,7 +109,7 @@ def fail_open(hook: Hook) -> Hook:
         try:
             hook(addon, flow)
         except Exception:
-            logger.exception("%s failed; the call goes on", hook.__qualname__)
+            _log(addon.exchanges, flow, f"{hook.__qualname__} failed; the call goes on")
         if (exchange := addon.exchanges.get(flow)) is not None:
             exchange.busy += time.perf_counter() - started
 

@@ -97,7 +97,7 @@ def values(loaded: Loaded) -> Iterator[tuple[str, object, str]]:
     """(dotted name, value, source) of every setting, for people: secrets are stars, and keys are left out."""
     dumped = loaded.settings.model_dump(mode="json")
     for name, source in loaded.sources.items():
-        yield name, cleaned(_value(dumped, name)), said(source)
+        yield said(name), cleaned(_value(dumped, name)), said(source)
 
 
 def _value(values: Any, dotted: str) -> object:

@@ -7,6 +7,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -48,6 +49,7 @@ from llm_intercept.store.reservations import Busy
 from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
 from llm_intercept.store.writer import Writer
 from llm_intercept.tries import Tries
+from llm_intercept.unkeyed import traced, unkeyed
 from llm_intercept.vault import Vault
 from llm_intercept.watch import Watch
 from llm_intercept.wire import dialects
@@ -244,13 +246,13 @@ class Gateway:
         return assembly.probing(self._base, self._routing.health)
 
     def _hand_over(self, exchange: Exchange, row: RequestRow | None) -> None:
+        captures = self._capture_mode(exchange) != "none"
         self._writer.put(
             row or (lambda: self._late_row(exchange)),
             fallback=None if row else outline(exchange),
-            bodies=None
-            if self._capture_mode(exchange) == "none"
-            else lambda row: self._bodies(exchange, row),
+            bodies=(lambda row: self._bodies(exchange, row)) if captures else None,
             body_bytes=len(exchange.request_body) + len(exchange.response_body) + exchange.kept,
+            clean=partial(unkeyed, exchange) if captures or row is None else bytes,
         )
 
     def _row_at_once(self, exchange: Exchange) -> RequestRow | None:
@@ -261,8 +263,8 @@ class Gateway:
             row = self._ledger.row(exchange, estimate=False)
             if row is not None:
                 self._journal.done(row)
-        except (*_FAULTS, OSError):
-            logger.exception("a row could not be made at once; trying again apart")
+        except (*_FAULTS, OSError) as error:
+            logger.error("a row could not be made at once; trying again apart: %s", traced(exchange, error))
             return None
         return row
 

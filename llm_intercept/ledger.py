@@ -10,10 +10,10 @@ from llm_intercept import linting
 from llm_intercept.errors import UPSTREAM_CUT
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
+from llm_intercept.secrecy import said, shown_name
 from llm_intercept.store.bodies import Body, Side
-from llm_intercept.store.redaction import Redaction, shown_name
 from llm_intercept.store.rows import Outcome, RequestRow
-from llm_intercept.unkeyed import unkeyed
+from llm_intercept.unkeyed import unkeyed, unspread
 from llm_intercept.wire import dialects, encoding
 from llm_intercept.wire.tap import Reading, Tap
 from llm_intercept.wire.usage import Usage
@@ -33,7 +33,6 @@ class Ledger:
     def __init__(self, pricing: Pricing, count_tokens: Callable[[str], int]) -> None:
         self._pricing = pricing
         self._count_tokens = count_tokens
-        self._redact = Redaction()
 
     def row(self, exchange: Exchange, *, estimate: bool) -> RequestRow | None:
         """The finished row; None if it takes an estimate of tokens and `estimate` is off."""
@@ -44,14 +43,13 @@ class Ledger:
         row.model = shown_name(reading.model) or row.model
         row.finish_reason = reading.finish_reason or ("length" if exchange.stopped else "")
         row.response_id = reading.response_id
-        row.error_type, row.error_message = _error(exchange, reading)
-        row.error_message = self.clean(exchange, row.error_message)
+        row.error_type, row.error_message = (self.clean(exchange, text) for text in _error(exchange, reading))
         if not estimate and self._estimable(row, exchange, reading):
             return None
         self._meter(row, exchange, reading)
         _time(row, exchange, reading)
         if exchange.pipe is not None and exchange.pipe.fault:
-            exchange.warnings.append(f"the reading stopped: {exchange.pipe.fault}")
+            exchange.warnings.append(self.clean(exchange, f"the reading stopped: {exchange.pipe.fault}"))
         if exchange.translation is not None:
             exchange.warnings += exchange.translation.context.warnings
         row.warnings = _json(exchange.warnings)
@@ -65,7 +63,7 @@ class Ledger:
         """Providers repeat in their errors what they were sent."""
         if not message:
             return message
-        return self._redact(unkeyed(exchange, message.encode("utf-8", "replace"))).decode("utf-8", "replace")
+        return said(unkeyed(exchange, message.encode("utf-8", "replace")).decode("utf-8", "replace"))
 
     def _meter(self, row: RequestRow, exchange: Exchange, reading: Reading) -> None:
         usage = reading.usage
@@ -191,7 +189,11 @@ def captured(exchange: Exchange) -> list[Body]:
         ("request", exchange.request_type, request, len(request)),
         ("response", exchange.response_type, answer, max(len(answer), exchange.response_bytes)),
     ]
-    return [Body(side, kind, unkeyed(exchange, body), size) for side, kind, body, size in bodies if body]
+    return [
+        Body(side, kind, unspread(exchange, unkeyed(exchange, body)), size)
+        for side, kind, body, size in bodies
+        if body
+    ]
 
 
 def _plain(body: bytes, content_encoding: str) -> bytes:

@@ -1,5 +1,6 @@
 """Structured JSONL logs: events of the program, and one line for each exchange (rows carry no secrets)."""
 
+import copy
 import logging
 import logging.handlers
 import queue
@@ -10,9 +11,11 @@ from pathlib import Path
 import orjson
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from llm_intercept.secrecy import said, traced
 from llm_intercept.settings import LogSettings
 from llm_intercept.store.rows import RequestRow
 
+_OURS = "llm_intercept"
 EVENTS = "events.jsonl"
 REQUESTS = "requests.jsonl"
 _FIELDS = (
@@ -32,11 +35,32 @@ _FIELDS = (
 )
 
 
+class Clean(logging.Filter):
+    """Nothing that looks like a key goes into a log: exceptions repeat what they choked on.
+
+    Of others only warnings are looked at: mitmproxy has a line for each connection.
+    """
+
+    def filter(self, record: logging.LogRecord) -> logging.LogRecord:
+        if record.levelno < logging.WARNING and not record.name.startswith(_OURS):
+            return record
+        text = record.getMessage()
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            text = f"{text}\n{traced(error)}"
+        elif (clean := said(text)) != text:
+            text = clean
+        else:
+            return record
+        record = copy.copy(record)
+        record.msg, record.args, record.exc_info, record.exc_text = said(text), None, None, None
+        return record
+
+
 class Logs:
     """Both files. Events go through a queue, so that the event loop never waits for the disk."""
 
     def __init__(self, folder: Path, settings: LogSettings) -> None:
-        self._logger = logging.getLogger("llm_intercept")
+        self._logger = logging.getLogger(_OURS)
         self._logger.setLevel(settings.level.upper())
         events = _rotating(folder / EVENTS, settings)
         events.setFormatter(
@@ -48,7 +72,11 @@ class Logs:
         self._entry = logging.handlers.QueueHandler(pending)
         self._listener = logging.handlers.QueueListener(pending, events)
         self._listener.start()
+        self._clean = Clean()
+        self._entry.addFilter(self._clean)
         self._logger.addHandler(self._entry)
+        for handler in logging.getLogger().handlers:  # of the terminal
+            handler.addFilter(self._clean)
         self._events = events
         self._requests = _rotating(folder / REQUESTS, settings) if settings.requests else None
 
@@ -62,6 +90,8 @@ class Logs:
 
     def close(self) -> None:
         self._logger.removeHandler(self._entry)
+        for handler in logging.getLogger().handlers:
+            handler.removeFilter(self._clean)
         self._listener.stop()
         self._events.close()
         if self._requests is not None:

@@ -5,10 +5,13 @@ sentences are rid of more: a name has no password in it, and no forty letters an
 """
 
 import re
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 REDACTED = b"[redacted]"
+
+type Clean = Callable[[bytes], bytes]
 
 # Shapes of keys as their issuers publish them, and our own tokens.
 _KEYS: tuple[bytes, ...] = (
@@ -59,6 +62,12 @@ def said(text: str) -> str:
 def named(text: bytes) -> bytes:
     """A name, a path or a model as it is kept: people paste keys where names belong."""
     return _RANDOM.sub(_unless_ordinary, SHAPES.sub(_unless_words, text))
+
+
+def traced(error: BaseException, clean: Clean = bytes) -> str:
+    """An exception with its way, for a log: it may say anything. `clean` knows keys by themselves."""
+    text = "".join(traceback.format_exception(error))
+    return said(clean(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
 
 
 def documented(json: bytes) -> str:

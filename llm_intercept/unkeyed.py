@@ -2,15 +2,17 @@
 
 import base64
 import json
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
 from urllib.parse import quote_from_bytes
 
 from pydantic import SecretStr
 
+from llm_intercept import secrecy
 from llm_intercept.cassette.cleaning import SECRET_NAME
 from llm_intercept.exchange import Exchange
 from llm_intercept.store.redaction import REDACTED
+from llm_intercept.wire import spread
 
 SHORTEST_KEY = 8
 
@@ -20,9 +22,29 @@ def unkeyed(exchange: Exchange, text: bytes) -> bytes:
     return without(text, [*stored(exchange), *_shown(exchange)])
 
 
+def unspread(exchange: Exchange, body: bytes) -> bytes:
+    """Without the same keys where they lie across the events of a stream."""
+    secrets = [*stored(exchange), *_shown(exchange)]
+    return spread.without(body, lambda text: _places(secrets, text)) if secrets else body
+
+
+def _places(secrets: Iterable[bytes], text: bytes) -> Iterator[tuple[int, int]]:
+    for secret in secrets:
+        for written in _writings(secret):
+            at = text.find(written)
+            while at >= 0:
+                yield at, at + len(written)
+                at = text.find(written, at + len(written))
+
+
 def unsaid(exchange: Exchange, text: bytes) -> bytes:
     """For the client: without what is ours and not the client's own."""
     return without(text, stored(exchange))
+
+
+def traced(exchange: Exchange, error: BaseException) -> str:
+    """What went wrong with one call, and on which way, for a log."""
+    return secrecy.traced(error, partial(unkeyed, exchange))
 
 
 def without(text: bytes, secrets: Iterable[bytes]) -> bytes:

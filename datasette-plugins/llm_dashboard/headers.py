@@ -2,9 +2,13 @@
 
 import importlib
 import logging
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from llm_intercept.secrecy import traced
+
+logger = logging.getLogger(__name__)
 LIVE_PATH = "/-/llm/live.json"
 
 type Scope = MutableMapping[str, Any]
@@ -77,10 +81,22 @@ class QuietStart(logging.Filter):
 
 def no_variables_in_errors() -> None:
     """Where `rich` is installed, Datasette prints every error with the values of all variables on the way to
-    it: passwords in forms, cookies, tokens. It prints a plain traceback of what is a fault without it.
+    it: passwords in forms, cookies, tokens. Without it, it prints a traceback of what is a fault: ours has no
+    keys in what the exception says.
     """
     handler = importlib.import_module("datasette.handle_exception")
     handler.rich = None  # type: ignore[attr-defined]
+    handler.traceback = Tracebacks  # type: ignore[attr-defined]
+
+
+class Tracebacks:
+    """In the place of the module `traceback`."""
+
+    @staticmethod
+    def print_exc() -> None:
+        error = sys.exception()
+        if error is not None:
+            logger.error("a page failed: %s", traced(error))
 
 
 def quiet_access_log() -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.tokens import Lifetimes, parse_duration
-from llm_intercept.settings.hidden import HiddenUrl, HiddenValues
+from llm_intercept.settings.hidden import HiddenUrl, HiddenValues, VariableName
 from llm_intercept.settings.login import OidcSettings, TrustedHeaderSettings, checked_networks
 from llm_intercept.settings.retention import RetentionSettings
 
@@ -206,7 +206,7 @@ class ProviderSettings(Section):
         default_factory=list,
         description="further host names to intercept; for a new provider the base URL's host is one",
     )
-    key_env: str | None = Field(None, description="environment variable that holds its key")
+    key_env: VariableName | None = Field(None, description="environment variable that holds its key")
     title: str | None = Field(None, description="name for people")
     key_optional: bool = Field(False, description="the server needs no key")
     price_provider: str | None = Field(None, description="the id genai-prices knows it by")

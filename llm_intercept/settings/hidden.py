@@ -3,7 +3,9 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import PlainSerializer
+from pydantic import AfterValidator, PlainSerializer
+
+from llm_intercept.secrecy import suspicious
 
 STARS = "**********"
 
@@ -18,5 +20,12 @@ def _starred(values: dict[str, str]) -> dict[str, str]:
     return dict.fromkeys(values, STARS)
 
 
+def _named(variable: str) -> str:
+    if suspicious(variable):
+        raise ValueError("names a variable that holds the key, and is not the key itself")
+    return variable
+
+
+VariableName = Annotated[str, AfterValidator(_named)]
 HiddenUrl = Annotated[str, PlainSerializer(origin, when_used="json")]
 HiddenValues = Annotated[dict[str, str], PlainSerializer(_starred, when_used="json")]

@@ -5,6 +5,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from llm_intercept.settings.hidden import VariableName
+
 LoginRole = Literal["admin", "member", "viewer"]
 # The highest first.
 ROLES: tuple[LoginRole, ...] = ("admin", "member", "viewer")
@@ -29,7 +31,7 @@ class OidcSettings(BaseModel):
         description="URL of the provider, as its tokens name it", pattern=r"^https?://[^\s?#]+$"
     )
     client_id: str = Field(description="what the provider calls this dashboard", min_length=1)
-    client_secret_env: str = Field(
+    client_secret_env: VariableName = Field(
         "", description="environment variable that holds the client's secret; empty: a public client"
     )
     scopes: list[str] = Field(

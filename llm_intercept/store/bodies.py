@@ -3,6 +3,7 @@
 Which calls are captured is decided before (`capture.bodies`, the project's own mode).
 """
 
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable
@@ -15,9 +16,14 @@ from llm_intercept.exchange import Exchange
 from llm_intercept.settings import CaptureSettings
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.redaction import Redaction
+from llm_intercept.wire import spread
 
 # What is read beyond the cap: a secret that begins before it is seen whole.
 MARGIN = 16_384
+# What comes in pieces, and has words in several of them.
+STREAMS = re.compile(
+    r"text/event-stream|application/(x-ndjson|jsonl|vnd\.amazon\.eventstream)", re.IGNORECASE
+)
 _CHUNK = 500
 _DAY_US = 86_400_000_000
 
@@ -121,6 +127,8 @@ def _packed(body: Body, capture: Capture) -> tuple[str, str, int, int, bytes]:
     """Redacted before it is cut, so that no half of a secret remains at the end."""
     size = max(body.size, len(body.content))
     clean = capture.redact(body.content[: capture.max_bytes + MARGIN])
+    if body.side == "response" and STREAMS.match(body.content_type):
+        clean = spread.without(clean, capture.redact.find)
     kept = clean[: capture.max_bytes]
     truncated = size > capture.max_bytes or len(clean) > len(kept) or size > len(body.content)
     return body.side, body.content_type, size, int(truncated), zlib.compress(kept, 6)

@@ -1,7 +1,7 @@
 """Takes secrets out of captured bodies before they are stored. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.secrecy import NAMED, REDACTED, SHAPES, shown_name
@@ -22,6 +22,12 @@ class Redaction:
         for own in self._own:
             body = own.sub(REDACTED, body)
         return body
+
+    def find(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Where it would take something out."""
+        for pattern in (SHAPES, *NAMED, *self._own):
+            for found in pattern.finditer(text):
+                yield found.end(1) if pattern in NAMED else found.start(), found.end()
 
 
 def _compiled(pattern: str) -> re.Pattern[bytes]:

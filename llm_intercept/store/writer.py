@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from llm_intercept.errors import StoreError
 from llm_intercept.home import Home
+from llm_intercept.secrecy import Clean, traced
 from llm_intercept.settings import CaptureSettings
 from llm_intercept.store.bodies import Body, Capture, expire_bodies, write_bodies
 from llm_intercept.store.journal import Journal
@@ -48,6 +49,7 @@ class _Item:
     bodies: BodiesOf | None
     size: int
     since: float
+    clean: Clean
 
 
 @dataclass(slots=True)
@@ -119,17 +121,18 @@ class Writer:
         fallback: RequestRow | None = None,
         bodies: BodiesOf | None = None,
         body_bytes: int = 0,
+        clean: Clean = bytes,
     ) -> None:
         """Queues a row, or what makes one in the writer's thread; `fallback` is written if that fails.
 
         `bodies` says, in the same thread, what to capture of the row's call; `body_bytes` is about what
-        it holds in memory until then.
+        it holds in memory until then; `clean` takes the call's keys out of what an exception says.
         """
         size = body_bytes if bodies else 0
         if size and not self._reserve(size):
             bodies, size = None, 0
             self.bodies_dropped += 1
-        self._queue.append(_Item(job, fallback, bodies, size, time.monotonic()))
+        self._queue.append(_Item(job, fallback, bodies, size, time.monotonic(), clean))
         if not self._waiting.is_set():
             self._waiting.set()
 
@@ -349,9 +352,9 @@ def _made(item: _Item) -> RequestRow | None:
         return item.job
     try:
         return item.job()
-    except Exception:
+    except Exception as error:
         request_id = item.fallback.request_id if item.fallback else ""
-        log.exception("a row could not be made", extra={"request_id": request_id})
+        log.error("a row could not be made: %s", traced(error, item.clean), extra={"request_id": request_id})
         return item.fallback
 
 
@@ -360,6 +363,7 @@ def _bodies(item: _Item, row: RequestRow) -> Sequence[Body]:
         return ()
     try:
         return item.bodies(row)
-    except Exception:
-        log.exception("bodies could not be captured", extra={"request_id": row.request_id})
+    except Exception as error:
+        said = traced(error, item.clean)
+        log.error("bodies could not be captured: %s", said, extra={"request_id": row.request_id})
         return ()

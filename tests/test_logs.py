@@ -1,0 +1,38 @@
+import io
+import json
+import logging
+from pathlib import Path
+
+from llm_intercept.logs import EVENTS, Logs
+from llm_intercept.settings import LogSettings
+
+KEY = "sk-proj-0123456789abcdefghij"
+
+
+def test_no_log_has_a_key_in_it(tmp_path: Path) -> None:
+    terminal = io.StringIO()
+    handler = logging.StreamHandler(terminal)
+    logging.getLogger().addHandler(handler)
+    logs = Logs(tmp_path, LogSettings())
+    try:
+        logger = logging.getLogger("llm_intercept.store.writer")
+        logger.info("begun with %s", KEY)
+        try:
+            raise ValueError(f"{KEY} is no number")
+        except ValueError:
+            logger.exception("a row could not be made", extra={"request_id": "r-1"})
+        logger.warning("%s and %s", "https://me:hunter2@proxy.example", "Bearer abcdefghijklmnop")
+        logger.warning("%d calls", 7)
+    finally:
+        logs.close()
+        logging.getLogger().removeHandler(handler)
+    lines = [json.loads(line) for line in (tmp_path / EVENTS).read_text().splitlines()]
+    assert [line["level"] for line in lines] == ["INFO", "ERROR", "WARNING", "WARNING"]
+    assert lines[0]["message"] == "begun with [redacted]"
+    assert lines[1]["request_id"] == "r-1"
+    assert "ValueError: [redacted] is no number" in lines[1]["message"]
+    assert lines[2]["message"] == "https://[redacted]@proxy.example and Bearer [redacted]"
+    assert lines[3]["message"] == "7 calls"
+    assert "ValueError: [redacted] is no number" in terminal.getvalue()
+    assert "hunter2" not in terminal.getvalue()
+    assert KEY not in terminal.getvalue()
