@@ -6,6 +6,7 @@ from mitmproxy import http
 
 from addons.exchanges import Exchanges
 from addons.guard import fail_closed, refuse
+from addons.uploads import due
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
 
@@ -18,17 +19,13 @@ class Admit:
 
     @fail_closed
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        exchange = self.exchanges.get(flow)
-        if exchange is None or flow.response or not exchange.upload:
-            return None
-        return self._admit(flow, exchange)
+        exchange = due(self.exchanges, flow, on_head=True)
+        return None if exchange is None else self._admit(flow, exchange)
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        exchange = self.exchanges.get(flow)
-        if exchange is None or flow.response or exchange.upload:
-            return None
-        return self._admit(flow, exchange)
+        exchange = due(self.exchanges, flow, on_head=False)
+        return None if exchange is None else self._admit(flow, exchange)
 
     def _admit(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
         found = self.exchanges.gateway.admit(exchange)

@@ -13,6 +13,7 @@ from addons import hangup
 from addons.exchanges import Exchanges
 from addons.guard import answer, fail_closed, fail_open, refuse
 from addons.simulated import CUT, note
+from addons.uploads import due
 from llm_intercept.exchange import Exchange
 from llm_intercept.failing import refusal
 from llm_intercept.policy.failures import Decision
@@ -28,17 +29,13 @@ class Failures:
 
     @fail_closed
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        exchange = self.exchanges.get(flow)
-        if exchange is None or flow.response or not exchange.upload:
-            return None
-        return self._meet(flow, exchange)
+        exchange = due(self.exchanges, flow, on_head=True)
+        return None if exchange is None else self._meet(flow, exchange)
 
     @fail_closed
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        exchange = self.exchanges.get(flow)
-        if exchange is None or flow.response or exchange.upload:
-            return None
-        return self._meet(flow, exchange)
+        exchange = due(self.exchanges, flow, on_head=False)
+        return None if exchange is None else self._meet(flow, exchange)
 
     def _meet(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
         """What the call is in for; most are in for nothing."""

@@ -3,7 +3,16 @@
 import hashlib
 from collections.abc import Callable
 
+from mitmproxy import http
+
+from addons.exchanges import Exchanges
 from llm_intercept.exchange import Exchange
+
+
+def due(exchanges: Exchanges, flow: http.HTTPFlow, *, on_head: bool) -> Exchange | None:
+    """The call that a gate has to decide on now, if there is one: with its body, an upload on its head."""
+    exchange = exchanges.get(flow)
+    return None if exchange is None or flow.response or exchange.upload is not on_head else exchange
 
 
 class Hashing:
