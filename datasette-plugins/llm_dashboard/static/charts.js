@@ -54,6 +54,9 @@
     });
   };
 
+  // There is no half of a call.
+  const WHOLE = Array.from({ length: 15 }, (_, n) => [1, 2, 5].map((step) => step * 10 ** n)).flat();
+
   const options = (data, width, onPoint) => {
     const format = data.unit === "usd" ? usd : count;
     const bars = uPlot.paths.bars({ size: [0.72, 48], radius: 0.06 });
@@ -70,7 +73,7 @@
       },
       axes: [
         { ...axis, size: 28, gap: 6, grid: { show: false }, space: 64, values: (_, splits) => splits.map((t) => when(t, data.interval)), splits: () => ticks(data, width) },
-        { ...axis, size: (_, labels) => 14 + 6.8 * Math.max(5, ...(labels ?? []).map((label) => label.length)), gap: 6, grid: { stroke: css("--line-soft"), width: 1 }, values: (_, splits) => splits.map(format) },
+        { ...axis, incrs: data.unit === "usd" ? undefined : WHOLE, size: (_, labels) => 14 + 6.8 * Math.max(5, ...(labels ?? []).map((label) => label.length)), gap: 6, grid: { stroke: css("--line-soft"), width: 1 }, values: (_, splits) => splits.map(format) },
       ],
       series: [{}, ...data.series.map((_, n) => ({ fill: css(`--c${Math.min(n, 6)}`), width: 0, paths: bars, points: { show: false } }))],
       hooks: { setCursor: [(plot) => onPoint(plot.cursor.idx ?? null)] },
