@@ -90,7 +90,7 @@ def test_from_the_setup_link_to_a_member_who_sees_what_is_theirs(
     browser: Callable[..., Any], served: tuple[Home, Settings]
 ) -> None:
     (home, settings), admin = served, browser()
-    base = address(settings)
+    base = address(home, settings)
     admin.goto(new_setup_link(home, settings))
     fill_in(
         admin, "Make the admin", name="ada", email="ada@example.com", password=PASSWORD, again="not the same"
@@ -132,8 +132,8 @@ def test_from_the_setup_link_to_a_member_who_sees_what_is_theirs(
 def test_a_login_is_ended_from_another_browser_at_once(
     browser: Callable[..., Any], served: tuple[Home, Settings]
 ) -> None:
-    (_, settings), here, there = served, browser(), browser()
-    base = address(settings)
+    (home, settings), here, there = served, browser(), browser()
+    base = address(home, settings)
     for page in (here, there):
         page.goto(f"{base}/-/llm/account")
         fill_in(page, "Log in", name="ada", password=PASSWORD)
@@ -149,7 +149,7 @@ def test_a_login_is_ended_from_another_browser_at_once(
 
 def test_an_api_token_and_a_new_password(browser: Callable[..., Any], served: tuple[Home, Settings]) -> None:
     (home, settings), page = served, browser()
-    base = address(settings)
+    base = address(home, settings)
     page.goto(f"{base}/-/llm/account")
     fill_in(page, "Log in", name="ada", password=PASSWORD)
     page.wait_for_url("**/-/llm/account")
@@ -171,7 +171,7 @@ def test_an_api_token_and_a_new_password(browser: Callable[..., Any], served: tu
 def test_nothing_is_cut_off_on_a_phone(
     browser: Callable[..., Any], served: tuple[Home, Settings], path: str
 ) -> None:
-    page, base = browser(), address(served[1])
+    page, base = browser(), address(*served)
     page.set_viewport_size({"width": 390, "height": 800})
     if path.endswith("account"):
         page.goto(f"{base}{path}")

@@ -230,7 +230,7 @@ def test_from_a_project_to_a_refusal_and_back(chromium: Any, tmp_path: Path) -> 
             feed.get_by_text("Refused").first.wait_for(timeout=15_000)
             go(page, f"{M}/limits")
             assert page.get_by_text("1 used, 0 left").is_visible()
-            page.get_by_role("link", name="Project shop may make 1 request a day").click()
+            page.get_by_role("link", name="Project shop may make 1 request a day", exact=True).click()
             page.locator("#f-amount").fill("2")
             page.get_by_role("button", name="Save").click()
             page.get_by_text("Project shop may make 2 requests a day, from the next call on").wait_for()
