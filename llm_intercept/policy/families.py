@@ -13,6 +13,7 @@ _SAMPLING = frozenset(
 _OPENAI = _SAMPLING | {"stop", "top_k"}
 _NEWER_CLAUDE = frozenset(("temperature", "top_p", "top_k", "prefill"))
 _EITHER = frozenset(("temperature+top_p",))
+_NO_TOP_K = frozenset(("top_k",))
 _LOW_TO_HIGH = ("low", "medium", "high")
 _UP_TO_XHIGH = ("none", *_LOW_TO_HIGH, "xhigh")
 _GROK = frozenset(("presence_penalty", "frequency_penalty", "stop"))
@@ -63,7 +64,7 @@ FAMILIES = (
     # OpenAI
     _family(r"gpt-5-pro", "effort", None, _OPENAI, ("high",)),
     _family(r"gpt-5-\d-pro", "effort", None, _OPENAI, ("medium", "high", "xhigh")),
-    _family(r"gpt-5(?:-[13])?-chat|gpt-chat", "none"),
+    _family(r"gpt-5(?:-[13])?-chat|gpt-chat", "none", None, _NO_TOP_K),
     _family(r"gpt-5-\d-chat", "effort", None, _OPENAI, ("medium",)),
     _family(r"gpt-5-1-codex-max", "effort", None, _OPENAI, (*_LOW_TO_HIGH, "xhigh")),
     _family(r"gpt-5(?:-1)?-codex|codex-mini", "effort", None, _OPENAI, _LOW_TO_HIGH),
@@ -74,8 +75,8 @@ FAMILIES = (
     _family(r"o1-(?:mini|preview)", "none", None, _OPENAI, (), 65_536, True),
     _family(r"o\d", "effort", None, _OPENAI, _LOW_TO_HIGH),
     _family(r"gpt-oss", "effort", None, frozenset(), _LOW_TO_HIGH),
-    _family(r"gpt-4o|gpt-4-[15]", "none"),
-    _family(r"gpt-4|gpt-3-5|chatgpt", "none", retired=True),
+    _family(r"gpt-4o|gpt-4-[15]", "none", None, _NO_TOP_K),
+    _family(r"gpt-4|gpt-3-5|chatgpt", "none", None, _NO_TOP_K, retired=True),
     # Gemini
     _family(r"gemini-2-5-pro", "budget", (128, 32_768)),
     _family(r"gemini-2-5-flash-lite", "budget", (512, 24_576)),

@@ -16,19 +16,23 @@ _SSE = "text/event-stream"
 _DONE = b"data: [DONE]\n\n"
 
 
-def farewell(dialect: str, content_type: str, last: bytes, message: str) -> bytes | None:
+def farewell(
+    dialect: str, content_type: str, last: bytes, message: str, *, late: bool = False
+) -> bytes | None:
     """What to send after a frame; None where nothing well-formed can be.
 
-    `last` is the last chunk of the stream, b"" if there was none.
+    `last` is the last chunk of the stream, b"" if there was none. `late`: it took too long.
     """
     kind = _kind(content_type)
     if kind == _SSE:
         writer = _EVENTS.get(dialect)
-        return writer(message, last) if writer is not None else None
+        return writer(message, last, late) if writer is not None else None
     if kind == "application/vnd.amazon.eventstream" and dialect in _AMAZON:
-        return eventstream.encode("modelStreamErrorException", orjson.dumps({"message": message}))
+        timed_out = late and dialect == "bedrock_invoke"  # the other API has no such exception
+        name = "modelTimeoutException" if timed_out else "modelStreamErrorException"
+        return eventstream.encode(name, orjson.dumps({"message": message}))
     if dialect == "gemini" and kind == "application/json":
-        return _gemini_array(message, last)
+        return _gemini_array(message, last, late)
     if dialect == "ollama" and kind in LINES:
         return orjson.dumps({"error": message}) + b"\n"
     return None
@@ -48,16 +52,20 @@ def _kind(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _openai(message: str, last: bytes) -> bytes:
-    code = "upstream_disconnected"
-    return _data({"error": {"message": message, "type": "server_error", "param": None, "code": code}}) + _DONE
+def _openai(message: str, last: bytes, late: bool) -> bytes:
+    kind = "timeout_error" if late else "server_error"
+    return _data({"error": {"message": message, "type": kind, "param": None, "code": _code(late)}}) + _DONE
 
 
-def _responses(message: str, last: bytes) -> bytes:
+def _code(late: bool) -> str:
+    return "upstream_timeout" if late else "upstream_disconnected"
+
+
+def _responses(message: str, last: bytes, late: bool) -> bytes:
     found = _SEQUENCE.findall(last)
     event = {
         "type": "error",
-        "code": "server_error",
+        "code": _code(late) if late else "server_error",
         "message": message,
         "param": None,
         "sequence_number": int(found[-1]) + 1 if found else 0,
@@ -65,37 +73,39 @@ def _responses(message: str, last: bytes) -> bytes:
     return b"event: error\n" + _data(event)
 
 
-def _anthropic(message: str, last: bytes) -> bytes:
-    return b"event: error\n" + _data({"type": "error", "error": {"type": "api_error", "message": message}})
+def _anthropic(message: str, last: bytes, late: bool) -> bytes:
+    error = {"type": "timeout_error" if late else "api_error", "message": message}
+    return b"event: error\n" + _data({"type": "error", "error": error})
 
 
-def _cohere(message: str, last: bytes) -> bytes:
+def _cohere(message: str, last: bytes, late: bool) -> bytes:
     end = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": message}}
     return b"event: message-end\n" + _data(end)
 
 
-def _gemini(message: str, last: bytes) -> bytes:
-    return _data(_gemini_error(message)).replace(b"\n", b"\r\n")
+def _gemini(message: str, last: bytes, late: bool) -> bytes:
+    return _data(_gemini_error(message, late)).replace(b"\n", b"\r\n")
 
 
-def _gemini_error(message: str) -> Mapping[str, object]:
-    return {"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}}
+def _gemini_error(message: str, late: bool) -> Mapping[str, object]:
+    code, status = (504, "DEADLINE_EXCEEDED") if late else (503, "UNAVAILABLE")
+    return {"error": {"code": code, "message": message, "status": status}}
 
 
-def _gemini_array(message: str, last: bytes) -> bytes | None:
+def _gemini_array(message: str, last: bytes, late: bool) -> bytes | None:
     """An array is a document: it must be closed."""
     written = last.rstrip()
     if last and not written.endswith((b"}", b",", b"[")):
         return None
     before = b",\r\n" if written.endswith(b"}") else b"" if last else b"["
-    return before + orjson.dumps(_gemini_error(message)) + b"\r\n]"
+    return before + orjson.dumps(_gemini_error(message, late)) + b"\r\n]"
 
 
 def _data(document: Mapping[str, object]) -> bytes:
     return b"data: " + orjson.dumps(document) + b"\n\n"
 
 
-_EVENTS: Mapping[str, Callable[[str, bytes], bytes]] = {
+_EVENTS: Mapping[str, Callable[[str, bytes, bool], bytes]] = {
     "openai_chat": _openai,
     "openai_completions": _openai,
     "openai_images": _openai,

@@ -48,9 +48,9 @@ class Metered:
     def judge(self) -> HoldBack | None:
         return self._inner.judge
 
-    def abort(self, message: str) -> list[bytes] | None:
+    def abort(self, message: str, late: bool = False) -> list[bytes] | None:
         """What was held back of a frame that never ended is nobody's any more."""
-        return self._inner.abort(message)
+        return self._inner.abort(message, late)
 
     def _is_over(self) -> bool:
         return self._total(self._meter.is_over) or False

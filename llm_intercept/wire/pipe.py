@@ -73,12 +73,15 @@ class Pipe:
         self.size += len(rest)
         return [rest]
 
-    def abort(self, message: str) -> list[bytes] | None:
-        """What ends the client's stream in place of the upstream that went away; None: nothing can."""
+    def abort(self, message: str, late: bool = False) -> list[bytes] | None:
+        """What ends the client's stream in place of the upstream that went away; None: nothing can.
+
+        `late`: it took too long.
+        """
         if self._framed_as is None:
             return None
         try:
-            rest = self._farewell(*self._framed_as, message)
+            rest = self._farewell(*self._framed_as, message, late)
         except Exception as error:
             self.fault = f"{type(error).__name__}: {error}"
             return None
@@ -87,7 +90,7 @@ class Pipe:
         self.size += len(rest)
         return [rest] if rest else []
 
-    def _farewell(self, dialect: str, content_type: str, message: str) -> bytes | None:
+    def _farewell(self, dialect: str, content_type: str, message: str, late: bool) -> bytes | None:
         if self._tap is None:
             return None
         reading = self._tap.close()
@@ -96,7 +99,7 @@ class Pipe:
             return None
         if reading.complete or reading.error_type:  # all had been said before the connection was cut
             return closing(dialect, content_type, self._last)
-        return farewell(dialect, content_type, self._last, message)
+        return farewell(dialect, content_type, self._last, message, late=late)
 
     def _look(self, chunk: bytes) -> None:
         try:
@@ -168,12 +171,12 @@ class TranslatingPipe:
             self.fault = f"{type(error).__name__}: {error}"
             return None
 
-    def abort(self, message: str) -> list[bytes]:
+    def abort(self, message: str, late: bool = False) -> list[bytes]:
         if self._ended:
             return []
         self._ended = True
         try:
-            return self._counted(self._relay.abort(message))
+            return self._counted(self._relay.abort(message, late))
         except Exception as error:
             self.fault = f"{type(error).__name__}: {error}"
             return []

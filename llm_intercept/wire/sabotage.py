@@ -152,10 +152,10 @@ class Sabotage:
         """Of the stream inside: what it makes of its beginning."""
         return getattr(self._inner, "judge", None)
 
-    def abort(self, message: str) -> list[bytes] | None:
+    def abort(self, message: str, late: bool = False) -> list[bytes] | None:
         """As that of the stream inside, if it has one; nothing mends a stream that is cut on purpose."""
-        inner: Callable[[str], list[bytes] | None] | None = getattr(self._inner, "abort", None)
-        rest = None if inner is None or self._is_cut else inner(message)
+        inner: Callable[[str, bool], list[bytes] | None] | None = getattr(self._inner, "abort", None)
+        rest = None if inner is None or self._is_cut else inner(message, late)
         return None if rest is None else [*self._splitter.close(), *rest]
 
     def _passed(self, pieces: list[bytes]) -> list[bytes]:

@@ -241,13 +241,13 @@ class Relay:
         self._broken = True
         return _some(self._sink.feed([Finished("length", usage)]) + self._sink.close())
 
-    def abort(self, message: str) -> list[bytes]:
+    def abort(self, message: str, late: bool = False) -> list[bytes]:
         """Ends the client's stream with an error of its dialect; nothing comes after it."""
         if self._broken:
             return []
         self._broken = True
-        failure = Failed(Failure("upstream", message, 502))
-        return _some(self._sink.feed([failure]) + self._sink.close())
+        failure = Failure("timeout", message, 504) if late else Failure("upstream", message, 502)
+        return _some(self._sink.feed([Failed(failure)]) + self._sink.close())
 
 
 def _some(data: bytes) -> list[bytes]:

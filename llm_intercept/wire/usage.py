@@ -21,6 +21,9 @@ class Usage:
     audio_input: int | None = None
     audio_output: int | None = None
     audio_cache_read: int | None = None
+    image_input: int | None = None
+    image_output: int | None = None
+    image_cache_read: int | None = None
     web_searches: int | None = None
     cost_nanos: int | None = None
     service_tier: str | None = None

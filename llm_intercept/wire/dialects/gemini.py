@@ -31,6 +31,7 @@ STATUS_WORDS: dict[RefusalKind, str] = {
 OTHER_WORDS = {409: "ALREADY_EXISTS", 499: "CANCELLED", 501: "UNIMPLEMENTED"}
 FINISH_WORDS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 RPC = "type.googleapis.com/google.rpc."
+_IMAGE, _AUDIO = ("IMAGE", 2), ("AUDIO", 4)  # enumerations may come as numbers
 
 
 def refusal(refusal: Refusal, request_id: str) -> Reply:
@@ -127,16 +128,19 @@ def _usage(payload: Payload) -> Usage:
         output=total(answered, thoughts),
         cache_read=first_count(known, "cachedContentTokenCount"),
         reasoning=thoughts,
-        audio_input=_audio(known.get("promptTokensDetails")),
-        audio_output=_audio(known.get("candidatesTokensDetails")),
-        audio_cache_read=_audio(known.get("cacheTokensDetails")),
+        audio_input=_of(_AUDIO, known.get("promptTokensDetails")),
+        audio_output=_of(_AUDIO, known.get("candidatesTokensDetails")),
+        audio_cache_read=_of(_AUDIO, known.get("cacheTokensDetails")),
+        image_input=_of(_IMAGE, known.get("promptTokensDetails")),
+        image_output=_of(_IMAGE, known.get("candidatesTokensDetails")),
+        image_cache_read=_of(_IMAGE, known.get("cacheTokensDetails")),
         service_tier=text(known.get("serviceTier"), 40) or None,
     )
 
 
-def _audio(details: object) -> int | None:
-    """Only where the provider breaks down by modality and names audio."""
-    return total(*(count(d.get("tokenCount")) for d in objects(details) if d.get("modality") in ("AUDIO", 4)))
+def _of(modality: tuple[str, int], details: object) -> int | None:
+    """Only where the provider breaks down by modality and names this one."""
+    return total(*(count(d.get("tokenCount")) for d in objects(details) if d.get("modality") in modality))
 
 
 def _embedded(payload: Payload) -> Usage:

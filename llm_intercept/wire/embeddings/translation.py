@@ -113,11 +113,12 @@ class EmbeddingRelay:
     def close(self) -> list[bytes]:
         return [] if self._broken else [self._translation.answer(bytes(self._body), WHOLE)]
 
-    def abort(self, message: str) -> list[bytes]:
+    def abort(self, message: str, late: bool = False) -> list[bytes]:
         if self._broken:
             return []
         self._broken = True
-        return [self._translation.failure(Failure("upstream", message, 502), "").body]
+        failure = Failure("timeout", message, 504) if late else Failure("upstream", message, 502)
+        return [self._translation.failure(failure, "").body]
 
 
 def _endpoint(path: str) -> str:

@@ -23,6 +23,7 @@ ERROR_TYPES: dict[RefusalKind, str] = {
     "upstream": "server_error",
     "unavailable": "server_error",
 }
+_LONGEST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 def refuse(refusal: Refusal, request_id: str) -> Reply:
@@ -82,6 +83,9 @@ def usage(source: object) -> Usage:
         audio_input=first_count(inputs, "audio_tokens"),
         audio_output=first_count(outputs, "audio_tokens"),
         audio_cache_read=first_count(mapping(inputs.get("cached_tokens_details")), "audio_tokens"),
+        image_input=first_count(inputs, "image_tokens"),
+        image_output=first_count(outputs, "image_tokens"),
+        image_cache_read=first_count(mapping(inputs.get("cached_tokens_details")), "image_tokens"),
         web_searches=_web_searches(known),
         cost_nanos=_cost(known),
         service_tier=None,
@@ -140,8 +144,8 @@ def _cost(known: dict[str, Any]) -> int | None:
 
 def facts(body: bytes) -> RequestFacts:
     payload = parse_object(body)
-    limit = (
-        payload.get("max_completion_tokens") or payload.get("max_output_tokens") or payload.get("max_tokens")
-    )
+    # Which one counts where there are several is up to the provider.
+    limits = [count(payload.get(name)) for name in _LONGEST]
+    limit = max(filter(None, limits), default=next((n for n in limits if n is not None), None))
     messages = payload.get("messages", payload.get("input"))
     return common(payload, limit, messages, text(mapping(payload.get("metadata")).get("session_id"), 200))

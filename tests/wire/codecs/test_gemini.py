@@ -511,14 +511,19 @@ MEDIA: list[tuple[str, Media, Any, str]] = [
         "",
     ),
     ("text", Media("document", text="words"), {"text": "words"}, ""),
-    ("a file elsewhere", Media("document", file_id="file-1"), None, "document: dropped"),
+    (
+        "a file elsewhere",
+        Media("document", file_id="file-1"),
+        {"text": "[document left out: file-1]"},
+        "document: dropped",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("media", "part", "warning"), [c[1:] for c in MEDIA], ids=[c[0] for c in MEDIA])
 def test_media(media: Media, part: Any, warning: str):
     body, warnings = encode(talk(Message("user", (Text("see"), media))))
-    assert body["contents"][0]["parts"][1:] == ([part] if part else [])
+    assert body["contents"][0]["parts"][1:] == [part]
     assert warnings[0].startswith(warning) if warning else not warnings
 
 
@@ -526,7 +531,7 @@ def test_images_for_a_model_that_sees_none():
     body, warnings = encode(
         talk(Message("user", (Text("a"), Media("image", data="AA")))), Target(images=False)
     )
-    assert body["contents"][0]["parts"] == [{"text": "a"}]
+    assert body["contents"][0]["parts"] == [{"text": "a"}, {"text": "[image left out]"}]
     assert warnings == ["image: dropped, the model does not see"]
 
 

@@ -119,7 +119,7 @@ def test_what_other_dialects_say() -> None:
     request = Request("m", talk, tools, ToolChoice("required"), reasoning=Reasoning(True, budget=9))
     body, warnings = write(request)
     assert [m["role"] for m in body["messages"]] == ["system", "user", "assistant", "tool", "user"]
-    assert body["messages"][1]["content"] == "a\n\ndoc"
+    assert body["messages"][1]["content"] == "a\n\n[image left out: https://x]\n\ndoc"
     assert body["messages"][2]["tool_calls"][0]["function"]["arguments"] == {"input": "free"}
     assert body["messages"][3] == {
         "role": "tool",

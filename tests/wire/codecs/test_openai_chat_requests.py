@@ -392,7 +392,8 @@ def test_what_other_dialects_know_is_warned_of() -> None:
         user="u" * 100,
     )
     body, warnings = write(request)
-    assert body["messages"][0]["content"] == "found it"
+    said = [item["text"] for item in body["messages"][0]["content"]]
+    assert said == ["found it", "[document left out: https://x]"]
     assert len(body["user"]) <= 64
     assert [warning.partition(":")[0] for warning in warnings] == [
         "search_result",

@@ -8,6 +8,7 @@ from llm_intercept.wire.codecs.anthropic.blocks_out import RequestBlocks
 from llm_intercept.wire.codecs.anthropic.members import NAME, own
 from llm_intercept.wire.codecs.anthropic.reasoning import Plan
 from llm_intercept.wire.families import structured, toolnames, unsaid
+from llm_intercept.wire.families.unseen import seen
 from llm_intercept.wire.ir import Format, Request
 
 LACKING = frozenset(
@@ -23,7 +24,7 @@ TIERS = {"auto": "auto", "default": "standard_only"}
 def encode_request(request: Request, context: Context) -> Encoded:
     native = NAME in request.extras
     request = request if native else toolnames.fitting(request)
-    talk = turns.build(request.messages, RequestBlocks(context, native))
+    talk = turns.build(seen(request, (NAME,), context), RequestBlocks(context, native))
     plan = reasoning.planned(request, context, talk.can_think())
     if not native and (plan.thinks or "prefill" in context.target.rejects):
         turns.begun(talk, context)

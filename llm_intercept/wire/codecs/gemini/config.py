@@ -12,6 +12,7 @@ from llm_intercept.wire.families.structured import described
 from llm_intercept.wire.ir import Format, Json, Request, Sampling, Tool
 
 STOPS = 5  # Gemini takes no more
+MOST_SEED = 2**31 - 1
 _WHOLE = {
     "max_tokens": "maxOutputTokens",
     "top_k": "topK",
@@ -94,12 +95,15 @@ def _sampling(sampling: Sampling, context: Context) -> dict[str, Any]:
         else:
             config[member] = value
     _limit(config, context)
-    if sampling.stop:
-        config["stopSequences"] = list(sampling.stop[:STOPS])
-    if sampling.stop and "stop" in context.target.rejects:
+    if abs(config.get("seed", 0)) > MOST_SEED:
+        context.warn(f"seed: {config.pop('seed')} is more than Gemini takes, left out")
+    stop = [word for word in sampling.stop if word]
+    if stop:
+        config["stopSequences"] = stop[:STOPS]
+    if stop and "stop" in context.target.rejects:
         del config["stopSequences"]
         context.warn(f"stop: not taken by {context.target.model}")
-    elif len(sampling.stop) > STOPS:
+    elif len(stop) > STOPS:
         context.warn(f"stop: Gemini takes {STOPS} sequences, the others are dropped")
     return config
 

@@ -18,6 +18,7 @@ from llm_intercept.wire.codecs.gemini.shapes import (
 )
 from llm_intercept.wire.codecs.gemini.signatures import BYPASS
 from llm_intercept.wire.codecs.gemini.tools import function_name, uncached
+from llm_intercept.wire.families.unseen import words
 from llm_intercept.wire.fields import parse
 from llm_intercept.wire.ir import (
     Media,
@@ -141,7 +142,7 @@ class Contents:
                 self._result(part, parts)
             case Media():
                 blob = writing.media(part, self._context)
-                parts.extend([blob] if blob is not None else ())
+                parts.append({"text": words(part)} if blob is None else blob)
             case RefusalText():
                 parts.append({"text": part.text or _BLANK})
             case Opaque():
@@ -164,7 +165,7 @@ class Contents:
 
     def _result(self, part: ToolResult, parts: list[dict[str, Any]]) -> None:
         name = self._names.get(part.call_id) or function_name(part.name or "unknown")
-        said = [words for words in map(_words, part.parts) if words]
+        said, seen = self._told(part)
         inside: dict[str, Any] = {"id": sent(part.call_id), "name": name}
         native = inner(part.extras, "functionResponse")
         inside["response"] = _response("\n".join(said), part.is_error, native.get("response"))
@@ -173,12 +174,22 @@ class Contents:
             del inside["id"]
         out = {"functionResponse": inside, **without(own(part.extras), _RESULT)}
         parts.append(out)
-        shown = [writing.media(item, self._context) for item in part.parts if isinstance(item, Media)]
-        seen = [blob for blob in shown if blob is not None]
         if seen and (native.get("parts") or self._takes_media(part)):
             inside["parts"] = seen
         else:
             parts.extend(seen)
+
+    def _told(self, part: ToolResult) -> tuple[list[str], list[dict[str, Any]]]:
+        """Texts, and what can be shown; of any other medium that it was there."""
+        said: list[str] = []
+        seen: list[dict[str, Any]] = []
+        for item in part.parts:
+            blob = writing.media(item, self._context) if isinstance(item, Media) else None
+            if blob is not None:
+                seen.append(blob)
+            elif text := words(item) if isinstance(item, Media) else _words(item):
+                said.append(text)
+        return said, seen
 
     def _takes_media(self, part: ToolResult) -> bool:
         """Models before Gemini 3 see a function's images only beside its response."""

@@ -15,6 +15,7 @@ from llm_intercept.wire.codecs.ollama.terms import (
     string,
     text_of,
 )
+from llm_intercept.wire.families.unseen import words
 from llm_intercept.wire.fields import items, mapping, objects
 from llm_intercept.wire.ir import (
     Media,
@@ -200,7 +201,7 @@ def _medium(part: Media, context: Context) -> list[str]:
         return [part.text]
     how = "URL" if part.url else "file id" if part.file_id else "data"
     context.warn(f"{part.kind}: Ollama takes none by {how} ({part.media_type or 'no type'})")
-    return []
+    return [words(part)]
 
 
 def _opaque(part: Opaque, context: Context) -> list[str]:

@@ -17,6 +17,7 @@ from llm_intercept.wire.codecs.openai_chat.terms import (
     own,
     sent_name,
 )
+from llm_intercept.wire.families.unseen import words
 from llm_intercept.wire.ir import (
     Media,
     Message,
@@ -32,8 +33,9 @@ from llm_intercept.wire.ir import (
 type Json = dict[str, Any]
 
 
-def write(messages: Iterable[Message], context: Context) -> list[Json]:
-    writer = _Writer(context)
+def write(messages: Iterable[Message], context: Context, native: bool = False) -> list[Json]:
+    """`native`: the client speaks this dialect too, and knows what its server takes."""
+    writer = _Writer(context, native)
     for message in messages:
         writer.add(message)
     writer.flush()
@@ -43,8 +45,9 @@ def write(messages: Iterable[Message], context: Context) -> list[Json]:
 class _Writer:
     """Holds back media of tool results until no further tool message can come."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, native: bool) -> None:
         self.written: list[Json] = []
+        self._native = native
         self._context = context
         self._held: list[Json] = []
 
@@ -109,7 +112,7 @@ class _Writer:
             case Text():
                 return text_item(part, self._context)
             case Media():
-                return media_item(part, self._context)
+                return _medium(part, self._context)
             case Opaque():
                 return self._opaque(part)
             case Thinking() if RAW in own(part.extras):
@@ -147,7 +150,7 @@ class _Writer:
         return {**written, **members(part.extras)}
 
     def _hold(self, part: ToolResult, media: list[Media]) -> None:
-        items = [item for medium in media if (item := media_item(medium, self._context)) is not None]
+        items = [_medium(medium, self._context) for medium in media]
         if items:
             kinds = " and ".join(sorted({medium.kind for medium in media}))
             self._context.warn(f"tool result: {kinds} put into a user message after it")
@@ -158,11 +161,13 @@ class _Writer:
     def _assistant(self, message: Message) -> Json | None:
         parts = message.parts
         written: Json = {"role": "assistant"}
-        spoken = [p for p in parts if not isinstance(p, ToolCall | RefusalText)]
+        shown = [] if self._native else [p for p in parts if isinstance(p, Media)]
+        spoken = [p for p in parts if not isinstance(p, ToolCall | RefusalText) and p not in shown]
         content = self._content(spoken, message, "", joined=True)
         tool_calls = [p for p in parts if isinstance(p, ToolCall)]
         refusal = "".join(p.text for p in parts if isinstance(p, RefusalText))
         thinking = thought.ask(parts, self._context)
+        self._show(shown)
         if parts and not (content or tool_calls or refusal or thinking):
             return None
         written["content"] = content if content or not (tool_calls or refusal) else None
@@ -172,6 +177,13 @@ class _Writer:
         if tool_calls:
             self._calls(tool_calls, written)
         return self._named(written, message)
+
+    def _show(self, shown: list[Media]) -> None:
+        """What the assistant showed: messages of its role take text only."""
+        if shown:
+            self._context.warn("messages: media of the assistant's put into a user message after it")
+            label = {"type": "text", "text": "From your last answer:"}
+            self._held += [label, *(_medium(part, self._context) for part in shown)]
 
     def _calls(self, tool_calls: list[ToolCall], written: Json) -> None:
         if len(tool_calls) == 1 and is_legacy(tool_calls[0]):
@@ -183,6 +195,12 @@ class _Writer:
             self._context.warn("cache_control: chat completions have no cache breakpoints")
         if self._context.target.reasoning == "content":
             written.setdefault(thought.FIELDS[0], "")  # DeepSeek refuses tool turns without the member
+
+
+def _medium(part: Media, context: Context) -> Json:
+    """What cannot be shown is told of."""
+    item = media_item(part, context)
+    return {"type": "text", "text": words(part)} if item is None else item
 
 
 def call_item(part: ToolCall, context: Context, answering: bool = False) -> Json:

@@ -10,10 +10,12 @@ from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, 
 from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.families.structured import WORDS, mentioned
+from llm_intercept.wire.families.unseen import seen
 from llm_intercept.wire.ir import Format, Request, Sampling
 from llm_intercept.wire.toolids import fitted
 
 STOPS = 4
+OPENAIS = (NAME, "openai_responses")  # what their clients name is in one store
 LACKING = frozenset((unsaid.CITATIONS,))
 TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "on_demand", "performance"))
 SHORT = re.compile(r"[\s\S]{1,64}")  # what OpenAI takes as `user` and `prompt_cache_key`
@@ -39,8 +41,8 @@ def encode_request(request: Request, context: Context) -> Encoded:
 
 def _messages(request: Request, context: Context) -> list[dict[str, Any]]:
     native = NAME in request.extras
-    talk = request.messages if native else settled(request.messages, context)
-    written = messages_out.write(talk, context)
+    talk = request.messages if native else settled(seen(request, OPENAIS, context), context)
+    written = messages_out.write(talk, context, native)
     if request.format is not None and request.format.kind == "json" and not native and not mentioned(talk):
         context.warn("response_format: JSON is given only where it is spoken of; said in the system prompt")
         at = next((i for i, m in enumerate(written) if m["role"] not in ("system", "developer")), 0)
@@ -66,9 +68,10 @@ def _sampling(wanted: Sampling, completion: bool, context: Context, body: dict[s
     if wanted.max_tokens is not None:
         _limit(wanted.max_tokens, completion, context, body)
     if wanted.stop and _taken("stop", context):
-        if len(wanted.stop) > STOPS:
-            context.warn(f"stop: only the first {STOPS} of {len(wanted.stop)} sequences")
-        body["stop"] = list(wanted.stop[:STOPS])
+        stop = [word for word in wanted.stop if word]
+        if len(stop) > STOPS:
+            context.warn(f"stop: only the first {STOPS} of {len(stop)} sequences")
+        body["stop"] = stop[:STOPS]
     _logprobs(wanted, context, body)
 
 

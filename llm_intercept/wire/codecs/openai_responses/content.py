@@ -14,6 +14,7 @@ from llm_intercept.wire.codecs.openai_responses.terms import (
     rest,
     written,
 )
+from llm_intercept.wire.families.unseen import words
 from llm_intercept.wire.fields import items, mapping, objects
 from llm_intercept.wire.ir import NO_EXTRAS, Cache, Extras, Media, Opaque, Part, RefusalText, Text
 
@@ -128,7 +129,11 @@ def _input(part: Part, context: Context) -> Raw | None:
         case Media():
             _note_cache(part, context)
             raw = encode_media(part, context)
-            return {**raw, **written(part.extras)} if raw is not None else None
+            return (
+                {"type": "input_text", "text": words(part)}
+                if raw is None
+                else {**raw, **written(part.extras)}
+            )
         case Opaque(dialect, raw, text):
             if dialect == NAME:
                 return dict(raw)

@@ -173,7 +173,7 @@ def _written_format(told: Format) -> Raw:
 def encode_include(request: Request, native: bool, context: Context) -> list[str]:
     """Without the encrypted content, reasoning could not be sent back in the next turn."""
     found = [name for name in items(own(request.extras).get("include")) if isinstance(name, str)]
-    if request.sampling.logprobs and LOGPROBS not in found:
+    if request.sampling.logprobs and LOGPROBS not in found and (native or _taken("logprobs", context)):
         found.append(LOGPROBS)
     thinks = context.target.reasoning not in ("", "none") or (
         context.target.reasoning == "" and request.reasoning is not None and request.reasoning.enabled

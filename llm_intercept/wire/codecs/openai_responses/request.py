@@ -1,6 +1,7 @@
 """A whole request, both ways, and the check that it can be translated at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.openai_responses import controls
@@ -19,6 +20,7 @@ from llm_intercept.wire.codecs.openai_responses.tools import (
 from llm_intercept.wire.codecs.openai_responses.writing import encode_messages
 from llm_intercept.wire.families import structured, toolnames, unsaid
 from llm_intercept.wire.families.settled import settled
+from llm_intercept.wire.families.unseen import seen
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import Extras, Json, Message, Request, Text
 
@@ -43,6 +45,7 @@ ITEMS_ELSEWHERE = {
     "compaction": "a compacted conversation can be read by the provider that compacted it only",
     "compaction_trigger": "compacting is done by the provider that can read the result",
 }
+OPENAIS = (NAME, "openai_chat")  # what their clients name is in one store
 LACKING = frozenset(("top_k", "seed", "presence_penalty", "frequency_penalty", "stop", unsaid.NAME))
 
 
@@ -119,6 +122,7 @@ def encode_request(request: Request, context: Context) -> Encoded:
     native = NAME in request.extras
     request = request if native else toolnames.fitting(request)
     members = own(request.extras)
+    request = request if native else replace(request, messages=tuple(seen(request, OPENAIS, context)))
     instructions, messages = _split(request, native, context)
     talk = messages if native else _settled(request, messages, context)
     body: Raw = {"model": request.model} if request.model else {}
