@@ -17,7 +17,7 @@ from llm_intercept.policy import limit_texts
 from llm_intercept.policy.limit_texts import Standing
 from llm_intercept.policy.limits import Applied, Limit, LimitBook, Parties, StoredLimit
 from llm_intercept.policy.pricing import Pricing
-from llm_intercept.policy.worst_case import FREE, Terms, Worst, assess, at_ceiling, is_metered
+from llm_intercept.policy.worst_case import FREE, MEDIA, Terms, Worst, assess, at_ceiling, is_metered
 from llm_intercept.providers.base import GENERATION, Provider
 from llm_intercept.store.control import Control
 from llm_intercept.store.rows import RequestRow
@@ -28,6 +28,7 @@ from llm_intercept.wire.usage import Usage
 _NOBODY = Principal(project="", token="")
 _NOT_SENT = frozenset(("refused", "connect_failed"))
 _METERED = ("tokens", "cost")
+_CHARGED = GENERATION | MEDIA | {"embeddings"}  # by tokens: an answer that tells none has taken some
 _SENT = '"sent":'
 
 
@@ -219,7 +220,7 @@ class Admit:
 
         def price(usage: Usage) -> int | None:
             when = datetime.fromtimestamp(self._now(), UTC)
-            read = replace(usage, output=0, reasoning=None, audio_output=None)
+            read = replace(usage, output=0, reasoning=None, audio_output=None, image_output=None)
             return self._pricing.price(exchange.provider, model, read, when, host).cost_nanos
 
         return Meter(exchange, reading, self._extend, price, counting.count_tokens)
@@ -255,7 +256,7 @@ def actual(row: RequestRow, worst: Worst | None, ceiling: Decimal | None) -> Act
         return Actual(requests=1)
     if row.outcome in _NOT_SENT or not (row.attempts or _SENT in row.phases):
         return NOTHING
-    unknown = row.outcome == "ok" and not row.usage_source and row.operation in GENERATION
+    unknown = row.outcome == "ok" and not row.usage_source and row.operation in _CHARGED
     if unknown and worst is not None:
         return in_full(worst)
     tokens = (row.input_tokens or 0) + (row.output_tokens or 0)

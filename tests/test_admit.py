@@ -46,10 +46,14 @@ def test_what_has_no_price_costs_the_ceiling() -> None:
     assert actual(row(**TOKENS), WORST, None) == Actual(1, 14, 0)
 
 
-def test_embeddings_without_usage_count_as_one_request() -> None:
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [(name, Actual(1, 300, 5_000)) for name in ("embeddings", "images", "audio")] + [("files", Actual(1))],
+)
+def test_what_is_charged_by_tokens_and_tells_none_counts_in_full(operation: str, expected: Actual) -> None:
     given = row()
-    given.operation = "embeddings"
-    assert actual(given, WORST, None) == Actual(1)
+    given.operation = operation
+    assert actual(given, WORST, None) == expected
 
 
 def test_a_token_for_so_many_calls_is_a_limit() -> None:

@@ -23,6 +23,9 @@ _UNITS: dict[str, tuple[str, frozenset[str], int]] = {
     "input_audio_mtok": ("audio_input", frozenset({"in", "audio"}), 10**6),
     "output_audio_mtok": ("audio_output", frozenset({"out", "audio"}), 10**6),
     "cache_audio_read_mtok": ("audio_cache_read", frozenset({"in", "audio", "read"}), 10**6),
+    "input_image_mtok": ("image_input", frozenset({"in", "image"}), 10**6),
+    "output_image_mtok": ("image_output", frozenset({"out", "image"}), 10**6),
+    "cache_image_read_mtok": ("image_cache_read", frozenset({"in", "image", "read"}), 10**6),
     "output_reasoning_mtok": ("reasoning", frozenset({"out", "reasoning"}), 10**6),
     "web_searches_kcount": ("web_searches", frozenset({"web"}), 1000),
 }

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 
+from llm_intercept.policy.worst_media import answers, media
 from llm_intercept.providers.base import GENERATION
 from llm_intercept.wire import dialects, estimate
 
@@ -16,6 +17,7 @@ BYTES_PER_TOKEN = 3
 UNKNOWN_OUTPUT = 32_000  # tokens of an answer whose model is in no list and whose length nobody limited
 FREE = frozenset(("moderations",))  # operations that no provider charges for
 UNMETERED = frozenset(("models", "count_tokens"))  # questions about models and lengths: no limit is for them
+MEDIA = frozenset(("images", "audio"))
 _ASKING = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))  # looking things up takes nothing
 _CACHING = (b"cache_control", b"cachePoint", b"cache_point")
 _AN_HOUR = (b'"1h"', b'"ONE_HOUR"')
@@ -74,9 +76,12 @@ def assess(dialect: str, operation: str, body: bytes, max_output: int | None) ->
         longest = 0 if longest is None else longest
     elif longest is None:
         longest = max_output or UNKNOWN_OUTPUT
-    output = longest * max(1, asked.choices)
-    worst = Worst(estimate.tokens(dialect, body, _count), output, asked=asked.max_output is not None)
-    return worst, _terms(body, asked.service_tier)
+    choices = answers(body, asked.choices) if operation == "completions" else asked.choices
+    said, output = estimate.tokens(dialect, body, _count), longest * max(1, choices)
+    if operation in MEDIA:
+        given, made = media(operation, body, said)
+        said, output = said + given, max(output, made)
+    return Worst(said, output, asked=asked.max_output is not None), _terms(body, asked.service_tier)
 
 
 def _terms(body: bytes, service_tier: str) -> Terms:

@@ -396,6 +396,9 @@ COUNTERS = {
     "audio_input": "input_audio_tokens",
     "audio_output": "output_audio_tokens",
     "audio_cache_read": "cache_audio_read_tokens",
+    "image_input": "input_image_tokens",
+    "image_output": "output_image_tokens",
+    "image_cache_read": "cache_image_read_tokens",
     "web_searches": "web_searches",
 }
 PRICE_IDS = {name: found.price_provider for name, found in REGISTRY.providers.items()}

@@ -23,6 +23,9 @@ COUNTERS = {
     "audio_input": "input_audio_tokens",
     "audio_output": "output_audio_tokens",
     "audio_cache_read": "cache_audio_read_tokens",
+    "image_input": "input_image_tokens",
+    "image_output": "output_image_tokens",
+    "image_cache_read": "cache_image_read_tokens",
     "web_searches": "web_searches",
 }
 
@@ -39,6 +42,10 @@ USAGES: dict[str, Usage] = {
     "audio": Usage(
         input=1_000, output=900, audio_input=700, audio_output=600, cache_read=100, audio_cache_read=60
     ),
+    "images": Usage(
+        input=1_000, output=5_000, image_input=700, image_output=4_160, cache_read=100, image_cache_read=60
+    ),
+    "image": Usage(input=20, output=1_290, image_output=1_290),
     "audio, cache unknown": Usage(input=1_000, output=900, audio_input=700, cache_read=100),
     "searched": Usage(input=1_000, output=900, web_searches=3),
     "embedding": Usage(input=77),

@@ -16,11 +16,13 @@ from llm_intercept.policy.worst_case import (
     at_ceiling,
     is_metered,
 )
+from llm_intercept.policy.worst_media import BEST_IMAGE, GIVEN_IMAGE
 from llm_intercept.settings import PriceOverride
 from llm_intercept.wire.usage import Usage
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x" * 300}]}
+FORM = b'--b1\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n--b1--\r\n'
 
 
 def body(**more: object) -> bytes:
@@ -38,12 +40,30 @@ def body(**more: object) -> bytes:
         ("gemini", "generate", orjson.dumps({"generationConfig": {"maxOutputTokens": 9}}), None, 9),
         ("openai_embeddings", "embeddings", b'{"input": "words"}', None, 0),
         ("openai_chat", "chat", b"no json", 10, 10),
+        ("openai_chat", "chat", body(max_tokens=900, max_completion_tokens=10), None, 900),
+        ("openai_chat", "chat", body(max_tokens=0), None, 0),
+        ("openai_completions", "completions", b'{"prompt": "a", "max_tokens": 9, "best_of": 20}', None, 180),
+        ("openai_completions", "completions", b'{"prompt": ["a", "b"], "max_tokens": 9, "n": 2}', None, 36),
+        ("openai_completions", "completions", b'{"prompt": [1, 2, 3], "max_tokens": 9}', None, 9),
+        ("openai_images", "images", b'{"prompt": "a cat"}', None, BEST_IMAGE),
+        ("openai_images", "images", b'{"prompt": "a cat", "quality": "low", "n": 4}', None, 2400),
+        ("openai_images", "images", b'{"prompt": "a", "quality": "low", "partial_images": 2}', None, 900),
+        ("openai_images", "images", FORM % (b"n", b"3"), None, 3 * BEST_IMAGE),
+        ("openai_images", "images", FORM % (b"quality", b"medium"), None, 2400),
+        ("openai_audio", "audio", b'{"input": "123456789"}', None, 20 * 6),
+        ("openai_audio", "audio", FORM % (b"model", b"x" * 2500), None, 11),
     ],
 )
 def test_the_longest_answer(
     dialect: str, operation: str, sent: bytes, known: int | None, output: int
 ) -> None:
     assert assess(dialect, operation, sent, known)[0].output == output
+
+
+def test_pictures_and_sounds_that_are_given_are_input() -> None:
+    picture = b'Content-Disposition: form-data; name="image[]"; filename="a.png"\r\n\r\nxyz\r\n--b1\r\n'
+    assert assess("openai_images", "images", b"--b1\r\n" + 2 * picture, None)[0].input >= 2 * GIVEN_IMAGE
+    assert assess("openai_audio", "audio", FORM % (b"file", bytes(25_000)), None)[0].input >= 100
 
 
 def test_the_input_is_estimated_generously() -> None:

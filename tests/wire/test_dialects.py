@@ -135,7 +135,7 @@ CASES = [
         "Hello",
     ),
     Case("embeddings.json", "openai_embeddings", Usage(7), "text-embedding-3-small"),
-    Case("images.json", "openai_images", Usage(20, 100)),
+    Case("images.json", "openai_images", Usage(20, 100, image_input=0)),
     Case("images.sse", "openai_images", Usage(20, 100)),
     Case("transcription.json", "openai_audio", Usage(14, 4, audio_input=14), text="Hello there"),
     Case("transcription_seconds.json", "openai_audio", Usage(), text="Hello there"),
