@@ -25,6 +25,7 @@ from llm_dashboard import (
     listeners,
     listing,
     login,
+    messages,
     oidc,
     overview,
     peers,
@@ -111,7 +112,7 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[headers.App], headers.App]:
     if config.read(datasette) is None:
         return lambda app: app
     opened, base = access.opened(datasette), datasette.setting("base_url") or "/"
-    return lambda app: peers.wrap(headers.wrap(app, base), lambda: opened.trusted_proxies)
+    return lambda app: peers.wrap(headers.wrap(messages.wrap(app), base), lambda: opened.trusted_proxies)
 
 
 @hookimpl

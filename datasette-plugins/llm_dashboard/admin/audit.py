@@ -84,13 +84,6 @@ async def verify(visit: Visit) -> Response:
     )
 
 
-class _Download(AsgiStream):
-    """Messages that wait to be shown go on waiting: a download shows none."""
-
-    def set_cookie(self, *arguments: object, **options: object) -> None:
-        pass
-
-
 async def export(visit: Visit) -> AsgiStream:
     """What is searched for, in pieces, however long it is."""
     kind = visit.var("kind")
@@ -105,4 +98,4 @@ async def export(visit: Visit) -> AsgiStream:
         "content-disposition": f'attachment; filename="llm-intercept-audit.{kind}"',
         "cache-control": "private, no-store",
     }
-    return _Download(stream, headers=headers, content_type=CONTENT_TYPES[kind])
+    return AsgiStream(stream, headers=headers, content_type=CONTENT_TYPES[kind])
