@@ -97,8 +97,8 @@ def _move(table: str) -> str:
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in values)
     return (
         f"INSERT INTO {table} ({', '.join((*KEYS, *values))})"  # noqa: S608
-        f" SELECT bucket, ?, '', provider, model, {sums} FROM {table} WHERE project = ?"
-        f" GROUP BY bucket, provider, model ON CONFLICT ({', '.join(KEYS)}) DO UPDATE SET {added}"
+        f" SELECT bucket, ?, '', provider, model, '', credential, {sums} FROM {table} WHERE project = ?"
+        f" GROUP BY bucket, provider, model, credential ON CONFLICT ({', '.join(KEYS)}) DO UPDATE SET {added}"
     )
 
 

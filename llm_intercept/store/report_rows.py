@@ -12,7 +12,7 @@ from llm_intercept.store.report_time import Window
 def rows(
     conn: sqlite3.Connection, span: Window, filters: Filters, order: str, limit: int, extra: str = ""
 ) -> list[Row]:
-    found = extent(conn, span, filters.scope)
+    found = extent(conn, span, filters)
     if found is None:
         return []
     condition, parameters = filters.clauses()
@@ -96,7 +96,7 @@ def known(conn: sqlite3.Connection, dimension: Dimension, scope: Scope) -> list[
 
 def is_empty(conn: sqlite3.Connection, scope: Scope) -> bool:
     if not scope.everything:
-        return extent(conn, Window(0, 1 << 62), scope) is None
+        return extent(conn, Window(0, 1 << 62), Filters(scope)) is None
     return conn.execute("SELECT 1 FROM requests LIMIT 1").fetchone() is None
 
 

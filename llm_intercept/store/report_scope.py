@@ -1,4 +1,4 @@
-"""Where the calls of a scope lie: the rollups tell, so that a few among millions of rows are soon found.
+"""Where the calls of a scope and of filters lie: rollups tell, so that a few among millions are soon found.
 
 A list of the newest calls is read from the end of the table, which finds the calls of a busy project at once,
 and those of somebody with few or none only after everything else has been looked at.
@@ -8,7 +8,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
-from llm_intercept.store.report_terms import Scope
+from llm_intercept.store.report_terms import Filters, Scope
 from llm_intercept.store.report_time import DAY, SECOND, Window, bucket, bucket_start
 
 FEW = 20_000
@@ -17,17 +17,17 @@ _LAST = 253_402_214_400_000_000  # 9999-12-31
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The days with calls of a scope, cut to a window; `few`: an index finds them faster than reading on."""
+    """The days with such calls, cut to a window; `few`: an index finds them faster than reading on."""
 
     span: Window
     few: bool
 
 
-def extent(conn: sqlite3.Connection, span: Window, scope: Scope) -> Extent | None:
+def extent(conn: sqlite3.Connection, span: Window, filters: Filters) -> Extent | None:
     """None when there are none at all."""
-    if scope.everything:
+    condition, parameters = filters.rolled.clauses()
+    if not condition:
         return Extent(span, False)
-    condition, parameters = scope.clause()
     statement = (
         f"SELECT sum(requests), min(bucket), max(bucket) FROM usage_day"  # noqa: S608
         f" WHERE bucket >= ? AND bucket <= ?{condition}"
@@ -37,7 +37,9 @@ def extent(conn: sqlite3.Connection, span: Window, scope: Scope) -> Extent | Non
     if not calls:
         return None
     since, until = bucket_start(first) * SECOND, bucket_start(last) * SECOND + DAY
-    return Extent(Window(max(span.since, since), min(span.until, until)), calls <= FEW)
+    return Extent(
+        Window(max(span.since, since), min(span.until, until)), calls <= FEW and not filters.scope.everything
+    )
 
 
 def within(found: Extent, scope: Scope) -> tuple[str, list[object]]:

@@ -15,10 +15,11 @@ from llm_intercept.store.rollup import BUCKETS, LATENCY_BOUNDS_MS
 from llm_intercept.store.rows import ERROR_OUTCOMES
 
 type Dimension = Literal["project", "token", "provider", "model"]
-type RowDimension = Literal["user", "credential", "listener", "outcome"]  # which the rollups do not know
+type RowDimension = Literal["user", "credential", "listener", "outcome"]
 type Row = dict[str, object]
 
 DIMENSIONS: tuple[Dimension, ...] = ("project", "token", "provider", "model")
+ROLLED = (*DIMENSIONS, "user", "credential")  # what the rollups know; anything else is asked of the calls
 ERRORS = ", ".join(f"'{outcome}'" for outcome in sorted(ERROR_OUTCOMES))
 # measure -> what it is in terms of a raw row; in the rollups it is a column of that name
 MEASURES: dict[str, str] = {
@@ -39,18 +40,23 @@ MEASURES: dict[str, str] = {
 }
 
 
-def _histogram(kind: str) -> dict[str, str]:
-    """`duration_3` -> the raw condition of falling into the third bucket."""
-    edges = [None, *LATENCY_BOUNDS_MS, None]
-    conditions = {}
-    for number in range(BUCKETS):
-        low, high = edges[number], edges[number + 1]
-        parts = [f"{kind}_ms > {low}"] * (low is not None) + [f"{kind}_ms <= {high}"] * (high is not None)
-        conditions[f"{kind}_{number}"] = " AND ".join(parts)
-    return conditions
+def bucket_number(kind: str) -> str:
+    """Which bucket of the histogram a raw row falls into; -1 for none. With few comparisons: most of what
+    reading rows takes is this."""
+
+    def between(low: int, high: int) -> str:
+        if low == high:
+            return str(low)
+        middle = (low + high) // 2
+        bound = LATENCY_BOUNDS_MS[middle]
+        below, above = between(low, middle), between(middle + 1, high)
+        return f"CASE WHEN {kind}_ms <= {bound} THEN {below} ELSE {above} END"
+
+    return f"CASE WHEN {kind}_ms IS NULL THEN -1 ELSE {between(0, BUCKETS - 1)} END"
 
 
-HISTOGRAMS = _histogram("duration") | _histogram("ttft")
+KINDS = ("duration", "ttft")
+HISTOGRAMS = tuple(f"{kind}_{number}" for kind in KINDS for number in range(BUCKETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +110,14 @@ class Filters:
         return conditions + scope, [*values, *parameters]
 
     @property
+    def rolled(self) -> "Filters":
+        """As much of it as the rollups know."""
+        return Filters(self.scope, **{n: value for n, value in self.chosen().items() if n in ROLLED})
+
+    @property
     def needs_rows(self) -> bool:
         """Whether it asks for something that the rollups do not know."""
-        return any(name not in DIMENSIONS for name in self.chosen())
+        return any(name not in ROLLED for name in self.chosen())
 
     def chosen(self) -> dict[str, str]:
         """What was asked for, without the scope."""
@@ -123,8 +134,10 @@ def _condition(name: str, value: str) -> tuple[str, list[str]]:
             return " AND instr(',' || failure || ',', ',' || ? || ',')", [value]
         case "stream", _:
             return f" AND stream {'=' if value == 'no' else '<>'} 0", []
-        case "status", _ if value.endswith("xx"):
-            return " AND status / 100 = CAST(? AS INTEGER)", [value[:-2]]
+        case "status", _:
+            same = "status / 100 = CAST(? AS INTEGER)" if value.endswith("xx") else "status = ?"
+            # There is an index of those from 400 on, which is only used where that is said.
+            return f" AND {same}" + " AND status >= 400" * (value >= "4"), [value.removesuffix("xx")]
     return f" AND {name} = ?", [value]
 
 

@@ -6,7 +6,7 @@ agree to the token and the nano-dollar. Texts for people are made by the callers
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -26,12 +26,15 @@ from llm_intercept.store.report_terms import (
     DIMENSIONS,
     EVERYTHING,
     HISTOGRAMS,
+    KINDS,
     MEASURES,
+    ROLLED,
     Dimension,
     Filters,
     Row,
     RowDimension,
     Scope,
+    bucket_number,
     connect,
 )
 from llm_intercept.store.report_time import Interval, Segment, Window, bucket, buckets, segments
@@ -46,6 +49,7 @@ __all__ = [
     "Interval",
     "Line",
     "Row",
+    "RowDimension",
     "Scope",
     "Series",
     "Summary",
@@ -236,30 +240,62 @@ def collect(
 ) -> Sums:
     """Sums of `measures` for each combination of `keys` (hour, day or a dimension)."""
     names = tuple(measures)
-    raw = filters.needs_rows or any(key not in (*DIMENSIONS, *_ROLLUP_KEYS) for key in keys)
+    raw = filters.needs_rows or any(key not in (*ROLLED, *_ROLLUP_KEYS) for key in keys)
     parts = [Segment("requests", span.since, span.until)] if raw else segments(span, finest=finest)
     found: Sums = {}
     for part in parts:
-        for row in conn.execute(*_sums(part, keys, names, filters)):
-            sums = found.setdefault(tuple(row[: len(keys)]), dict.fromkeys(names, 0))
-            for name, value in zip(names, row[len(keys) :], strict=True):
-                sums[name] += value
+        reading = _rows if part.source == "requests" else _rollups
+        reading(conn, part, keys, names, filters, found)
     return {key: sums for key, sums in found.items() if any(sums.values())}
 
 
-def _sums(
-    part: Segment, keys: Sequence[str], measures: Sequence[str], filters: Filters
-) -> tuple[str, list[object]]:
-    """The statement for one segment. Names come from this file only, values are parameters."""
-    raw = part.source == "requests"
-    columns = [(_RAW_KEYS if raw else _ROLLUP_KEYS).get(key, key) for key in keys]
-    terms = (MEASURES | HISTOGRAMS) if raw else {name: name for name in measures}
-    columns += [f"coalesce(sum({terms[name]}), 0)" for name in measures]
+def _rollups(
+    conn: sqlite3.Connection,
+    part: Segment,
+    keys: Sequence[str],
+    names: Sequence[str],
+    filters: Filters,
+    found: Sums,
+) -> None:
+    """Adds what a rollup has for one segment."""
+    columns = [_ROLLUP_KEYS.get(key, key) for key in keys]
+    for key, values in _asked(conn, part, columns, names, filters):
+        _add(found.setdefault(key, dict.fromkeys(names, 0)), dict(zip(names, values, strict=True)))
+
+
+def _rows(
+    conn: sqlite3.Connection,
+    part: Segment,
+    keys: Sequence[str],
+    names: Sequence[str],
+    filters: Filters,
+    found: Sums,
+) -> None:
+    """Adds what the calls of one segment come to; those of one bucket of a histogram are read as a group."""
+    kinds = [kind for kind in KINDS if f"{kind}_0" in names]
+    columns = [_RAW_KEYS.get(key, key) for key in keys]
+    counted = [name for name in names if name in MEASURES]
+    terms = [MEASURES[name] for name in counted]
+    groups = [*columns, *(bucket_number(kind) for kind in kinds)]
+    for group, values in _asked(conn, part, groups, terms, filters):
+        sums = found.setdefault(group[: len(keys)], dict.fromkeys(names, 0))
+        more = dict(zip(counted, values, strict=True))
+        for kind, number in zip(kinds, group[len(keys) :], strict=True):
+            more |= {f"{kind}_{number}": more[f"{kind}_count"]} if int(number) >= 0 else {}
+        _add(sums, more)
+
+
+def _asked(
+    conn: sqlite3.Connection, part: Segment, groups: Sequence[str], terms: Sequence[str], filters: Filters
+) -> Iterator[tuple[tuple[str, ...], Sequence[float]]]:
+    """(group, sums). Names come from this file only, values are parameters."""
+    columns = [*groups, *(f"coalesce(sum({term}), 0)" for term in terms)]
     condition, parameters = filters.clauses()
     statement = f"SELECT {', '.join(columns)} FROM {part.source} WHERE {_bounds(part)}{condition}"  # noqa: S608
-    if keys:
-        statement += f" GROUP BY {', '.join(str(n + 1) for n in range(len(keys)))}"
-    return statement, [*_limits(part), *parameters]
+    if groups:
+        statement += f" GROUP BY {', '.join(str(n + 1) for n in range(len(groups)))}"
+    for row in conn.execute(statement, [*_limits(part), *parameters]):
+        yield tuple(row[: len(groups)]), row[len(groups) :]
 
 
 def _bounds(part: Segment) -> str:
@@ -309,7 +345,7 @@ def total(lines: Iterable[Line]) -> Summary:
 
 def bounded(conn: sqlite3.Connection, span: Window, filters: Filters) -> Window:
     """The window without the time before the first call, so that a chart of everything begins with it."""
-    found = extent(conn, Window(0, 1 << 62), filters.scope)
+    found = extent(conn, Window(0, 1 << 62), Filters(filters.scope))
     if found is None:
         return Window(span.until, span.until)
     condition, parameters = filters.scope.clause()

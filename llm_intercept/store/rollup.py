@@ -31,7 +31,7 @@ LATENCY_BOUNDS_MS: tuple[float, ...] = (
 )
 BUCKETS = len(LATENCY_BOUNDS_MS) + 1
 
-KEYS = ("bucket", "project", "token", "provider", "model")
+KEYS = ("bucket", "project", "token", "provider", "model", "user", "credential")
 SUMS = (
     "requests",
     "errors",
@@ -54,7 +54,7 @@ _DURATION_0 = len(SUMS)
 _TTFT_0 = _DURATION_0 + BUCKETS
 _WIDTH = _TTFT_0 + BUCKETS
 
-type Key = tuple[str, str, str, str, str]
+type Key = tuple[str, str, str, str, str, str, str]
 type Deltas = dict[Key, list[float]]
 
 _HOUR_US = 3_600_000_000
@@ -76,7 +76,7 @@ def aggregate(rows: Iterable[RequestRow]) -> tuple[Deltas, Deltas]:
     for row in rows:
         number = row.id // _HOUR_US
         hour = names.get(number) or names.setdefault(number, hour_of(row.id))
-        key = (hour, row.project, row.token, row.provider, row.model)
+        key = (hour, row.project, row.token, row.provider, row.model, row.user, row.credential)
         sums = hours.get(key)
         if sums is None:
             sums = hours[key] = [0] * _WIDTH
@@ -127,8 +127,8 @@ def _add(sums: list[float], row: RequestRow) -> None:
 def _by_day(hours: Deltas) -> Deltas:
     days: Deltas = {}
     for (hour, *rest), sums in hours.items():
-        project, token, provider, model = rest
-        key = (hour[:10], project, token, provider, model)
+        project, token, provider, model, user, credential = rest
+        key = (hour[:10], project, token, provider, model, user, credential)
         known = days.get(key)
         days[key] = [a + b for a, b in zip(known, sums, strict=True)] if known else sums
     return days

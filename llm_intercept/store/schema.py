@@ -8,6 +8,7 @@ from llm_intercept.store.schema_accounts import ACCOUNTS
 from llm_intercept.store.schema_api import API
 from llm_intercept.store.schema_audit import AUDIT
 from llm_intercept.store.schema_principals import PRINCIPALS
+from llm_intercept.store.schema_rollups import ROLLUPS
 
 USAGE: tuple[tuple[str, str], ...] = (
     (
@@ -157,6 +158,7 @@ USAGE: tuple[tuple[str, str], ...] = (
             GROUP BY project, token;
         """,
     ),
+    ("m005_rollups", ROLLUPS),
 )
 
 CONTROL: tuple[tuple[str, str], ...] = (

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.seed import fill
+from bench.seed import rows as seeded_rows
 from llm_intercept.errors import NotFound
 from llm_intercept.home import Home
 from llm_intercept.store import export as export_module
@@ -58,6 +59,17 @@ FILTERS = {
     "another's project": Filters(Scope(projects=frozenset(("docs",))), project="checkout"),
     "nothing": Filters(Scope()),
     "odd names": Filters(Scope(projects=frozenset(('"]', "'; --"))), outcome="error"),
+    "a user": Filters(EVERYTHING, user="user-of-checkout-laptop"),
+    "a user who is nobody": Filters(EVERYTHING, user="nobody"),
+    "a user of a project by model": Filters(
+        Scope(projects=frozenset(("search",))), user="user-of-search-ci", model="gpt-5"
+    ),
+    "a key": Filters(EVERYTHING, credential="second", provider="anthropic"),
+    "a key and a status": Filters(EVERYTHING, credential="main", status="429"),
+    "a class of statuses": Filters(EVERYTHING, status="4xx"),
+    "what went well": Filters(EVERYTHING, status="2xx", user="user-of-docs-laptop"),
+    "streams of a user": Filters(EVERYTHING, user="user-of-checkout-laptop", stream="yes"),
+    "no streams": Filters(EVERYTHING, stream="no", project="checkout"),
     "nobody": Filters(EVERYTHING, project="'; DROP TABLE requests; --"),
 }
 SUMS = (
@@ -76,11 +88,16 @@ SUMS = (
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     found = Home(tmp_path_factory.mktemp("home"))
-    fill(found, 3000, 12, NOW)
-    with connect_for_writing(found.usage_db) as connection:
-        connection.execute("UPDATE requests SET failure = 'stream_cut' WHERE id % 7 = 1")
-        connection.execute("UPDATE requests SET failure = 'response_delay,stream_cut' WHERE id % 7 = 2")
-        connection.execute("UPDATE requests SET failure = 'timeout' WHERE id % 7 = 3")
+    fill(found, 0, 12, NOW)
+    failures = ("", "stream_cut", "response_delay,stream_cut", "timeout", "", "", "")
+    calls = list(seeded_rows(3000, 12, NOW))
+    for call in calls:
+        call.failure = failures[call.id % 7]
+        call.user = "" if call.id % 11 == 0 else f"user-of-{call.token}"
+        call.credential = call.credential and ("main", "second")[call.id % 2]
+    connection = connect_for_writing(found.usage_db)
+    for batch in itertools.batched(calls, 500):
+        write_batch(connection, batch)
     connection.close()
     return found
 
@@ -111,9 +128,13 @@ def fits(row: dict[str, object], chosen: Filters) -> bool:
         row["failure"] if chosen.failure == "any" else chosen.failure in str(row["failure"])
     ):
         return False
+    if chosen.status and not str(row["status"]).startswith(chosen.status.removesuffix("xx")):
+        return False
+    if chosen.stream and bool(row["stream"]) != (chosen.stream == "yes"):
+        return False
     return all(
         not getattr(chosen, name) or (name == "outcome" and chosen.outcome == "error") or row[name] == value
-        for name in ("project", "token", "provider", "model", "outcome")
+        for name in ("project", "token", "provider", "model", "outcome", "user", "credential")
         if (value := getattr(chosen, name)) is not None
     )
 
@@ -139,7 +160,7 @@ def sums(summary: reports.Summary) -> dict[str, int]:
 def test_all_reports_agree_with_the_rows(conn: sqlite3.Connection, span: Window, chosen: Filters) -> None:
     expected = expected_sums(raw(conn, span, chosen))
     assert sums(reports.summary(conn, span, chosen)) == expected
-    for by in (*reports.DIMENSIONS, "day", "hour"):
+    for by in (*reports.DIMENSIONS, "user", "credential", "outcome", "day", "hour"):
         lines = reports.breakdown(conn, span, by, chosen)
         assert sums(reports.total(lines)) == expected
     for lines in reports.leaders(conn, span, chosen).values():
@@ -147,6 +168,31 @@ def test_all_reports_agree_with_the_rows(conn: sqlite3.Connection, span: Window,
     exported = [json.loads(line) for line in "".join(export(conn, span, "ndjson", chosen)).splitlines()]
     assert expected_sums(exported) == expected
     assert sum(Decimal(row["cost_usd"] or 0) for row in exported) * 10**9 == expected["cost_nanos"]
+
+
+@pytest.mark.parametrize("by", ["user", "credential", "outcome"])
+@pytest.mark.parametrize("span", [WINDOWS["everything"], WINDOWS["seven days to the microsecond"]])
+def test_each_line_is_of_its_own_calls(
+    conn: sqlite3.Connection, span: Window, by: reports.RowDimension
+) -> None:
+    lines = {line.key: line.summary for line in reports.breakdown(conn, span, by, ALL)}
+    of_each: dict[str, list[dict[str, object]]] = {}
+    for row in raw(conn, span, ALL):
+        of_each.setdefault(str(row[by]), []).append(row)
+    assert {key: sums(found) for key, found in lines.items()} == {
+        key: expected_sums(rows) for key, rows in of_each.items()
+    }
+    for key, rows in of_each.items():
+        expected = reports.summary(conn, span, Filters(EVERYTHING, **{by: key})) if key else lines[key]
+        assert lines[key] == expected
+        assert len(rows) == lines[key].requests
+
+
+@pytest.mark.parametrize("chosen", FILTERS.values(), ids=FILTERS)
+def test_lists_are_of_the_same_calls(conn: sqlite3.Connection, chosen: Filters) -> None:
+    expected = [row["id"] for row in reversed(raw(conn, WINDOWS["everything"], chosen))]
+    found = reports.recent(conn, chosen, limit=5000)
+    assert [row["id"] for row in found] == expected
 
 
 @pytest.mark.parametrize("range_name", ["24h", "7d", "30d"])

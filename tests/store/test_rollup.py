@@ -20,7 +20,7 @@ HOUR_US = 3_600_000_000
 def test_bounds_rise_and_match_the_schema() -> None:
     assert list(LATENCY_BOUNDS_MS) == sorted(set(LATENCY_BOUNDS_MS))
     assert BUCKETS == 16
-    assert len(COLUMNS) == len(set(COLUMNS)) == 5 + 14 + 32
+    assert len(COLUMNS) == len(set(COLUMNS)) == 7 + 14 + 32
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_row_in_full() -> None:
         ]
     )
     [(key, sums)] = hours.items()
-    assert key == ("2026-11-20T09", "project-0", "token-0", "openai", "gpt-0")
+    assert key == ("2026-11-20T09", "project-0", "token-0", "openai", "gpt-0", "", "")
     assert named(sums) == {
         "requests": 1,
         "streams": 1,
