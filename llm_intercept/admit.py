@@ -22,6 +22,7 @@ from llm_intercept.providers.base import GENERATION, Provider
 from llm_intercept.store.control import Control
 from llm_intercept.store.rows import RequestRow
 from llm_intercept.wire.estimate import BYTES_PER_TOKEN
+from llm_intercept.wire.fields import parse_object, text
 from llm_intercept.wire.reading import Reading
 from llm_intercept.wire.usage import Usage
 
@@ -30,6 +31,7 @@ _NOT_SENT = frozenset(("refused", "connect_failed"))
 _METERED = ("tokens", "cost")
 _CHARGED = GENERATION | MEDIA | {"embeddings"}  # by tokens: an answer that tells none has taken some
 _SENT = '"sent":'
+_REMEMBERED = 20_000
 
 
 class Held:
@@ -64,7 +66,10 @@ class Held:
 
 
 class Admit:
-    """`max_output` is of a model of a provider, `ceiling` the price in USD of models that have none."""
+    """`max_output` is of a model of a provider, `ceiling` the price in USD of models that have none.
+
+    `length`: tokens of the conversation that ends with an answer, by project and the answer's id.
+    """
 
     def __init__(
         self,
@@ -75,7 +80,10 @@ class Admit:
         max_output: Callable[[str, str], int | None],
         ceiling: Decimal | None,
         now: Callable[[], float],
+        length: Callable[[str, str], int] = lambda project, response: 0,
     ) -> None:
+        self._length = length
+        self._lengths: dict[tuple[str, str], int] = {}  # of those that may have no row yet
         self._admission = admission
         self._control = control
         self._dispatch = dispatch
@@ -110,6 +118,7 @@ class Admit:
 
     def ended(self, exchange: Exchange, row: RequestRow | None) -> None:
         """The call is over; without a row it is settled when there is one."""
+        self._learn(row)
         held = exchange.held
         if held is None:
             return
@@ -120,6 +129,22 @@ class Admit:
             self._admission.free(held.reservation)
         else:
             self._admission.settle(held.reservation, actual(row, held.worst, self._ceiling))
+
+    def _learn(self, row: RequestRow | None) -> None:
+        if row is not None and row.response_id and row.operation == "responses":
+            if len(self._lengths) >= _REMEMBERED:
+                self._lengths.clear()
+            tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
+            self._lengths[row.project, row.response_id] = tokens
+
+    def _earlier(self, exchange: Exchange, body: bytes) -> int:
+        """What the provider keeps of a conversation is input as well, though this request does not say it."""
+        if exchange.operation != "responses" or b"previous_response_id" not in body:
+            return 0
+        previous = text(parse_object(body).get("previous_response_id"), 200)
+        project = exchange.principal.project if exchange.principal else ""
+        known = self._lengths.get((project, previous))
+        return self._length(project, previous) if known is None else known
 
     def release(self, exchange: Exchange) -> None:
         """There is no such call after all."""
@@ -187,6 +212,7 @@ class Admit:
         dialect = exchange.answer_dialect
         most = self._max_output(provider.name, model)
         worst, terms = assess(dialect, exchange.operation, body, most)
+        worst = replace(worst, input=worst.input + self._earlier(exchange, body))
         if exchange.upload:
             worst = Worst(_uploaded(exchange), worst.output)
         elif exchange.stream and exchange.operation in GENERATION:

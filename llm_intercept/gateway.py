@@ -146,6 +146,7 @@ class Gateway:
             lambda provider, model: facts.target(provider, model).max_output,
             self.settings.limits.unpriced_ceiling,
             time.time,
+            lambda project, response: self._routing.issuers.tokens(project, response),
         )
 
     def _open_routing(self, base: Base, planner: Planner, models: ModelMap) -> None:

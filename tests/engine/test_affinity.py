@@ -94,6 +94,9 @@ def test_the_row_of_an_answer_names_its_issuer(home: HomeFolder) -> None:
     assert issuers.of("q", "resp_1") is None
     assert issuers.of("p", "resp_2") is None
     assert issuers.of("p", "") is None
+    assert issuers.tokens("q", "resp_1") == 0
+    counted = row(1, response_id="resp_1", dialect="openai_responses", project="p")
+    assert issuers.tokens("p", "resp_1") == (counted.input_tokens or 0) + (counted.output_tokens or 0) > 0
     plan = connection.execute(f"EXPLAIN QUERY PLAN {store._ISSUER}", ("resp_1", "p")).fetchall()
     assert "requests_response" in str(plan)
     connection.close()

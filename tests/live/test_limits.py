@@ -175,6 +175,25 @@ def test_questions_count_against_nothing(proxy: Proxied) -> None:
     assert counted(proxy, id_) == (0, 0)
 
 
+def test_what_a_provider_keeps_of_a_conversation_is_input_as_well(server: Upstream, proxy: Proxied) -> None:
+    long = {"input_tokens": 70_000, "output_tokens": 500, "total_tokens": 70_500}
+    said = {"id": "resp_long", "object": "response", "status": "completed", "model": "gpt-4o-mini"}
+
+    async def script(request: Request, answer: Answer) -> None:
+        await request.read()
+        await answer.whole(200, json.dumps({**said, "output": [], "usage": long}).encode())
+
+    server.script = script
+    id_ = limit(proxy, "tokens", 100_000)
+    asked = {"model": "gpt-4o-mini", "input": "go on", "max_output_tokens": 1_000}
+    statuses = []
+    for more in ({}, {"previous_response_id": "resp_long"}, {"previous_response_id": "resp_other"}):
+        with proxy.call("/openai/v1/responses", {**asked, **more}) as call:
+            statuses.append((call.status, b"up to 71,5" in call.read()))
+    assert statuses == [(200, False), (429, True), (200, False)]
+    assert counted(proxy, id_) == (141_000, 0)
+
+
 def test_a_slot_is_free_once_the_call_has_ended(server: Upstream, proxy: Proxied) -> None:
     id_ = limit(proxy, "concurrency", 1)
     gate = server.gate()
