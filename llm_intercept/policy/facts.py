@@ -156,13 +156,17 @@ class Facts:
             max_output=most,
             reasoning=form,
             budget_range=_range(family, most) if form == "budget" else None,
-            rejects=_rejects(row, family, form),
+            rejects=_rejects(row, family, form) | self._refused(provider),
             images=row is None or row.has(Flag.IMAGES),
             structured=True if row is not None and row.has(Flag.STRUCTURED) else None,
             short_tool_ids=family is not None and family.short_tool_ids,
             context=sized.context if sized else None,
             efforts=family.efforts if family is not None and form in ("effort", "adaptive", "") else (),
         )
+
+    def _refused(self, provider: str) -> frozenset[str]:
+        found = self._providers.get(provider)
+        return found.rejects if found is not None else frozenset()
 
     def _is_local(self, provider: str) -> bool:
         found = self._providers.get(provider)

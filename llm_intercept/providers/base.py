@@ -148,6 +148,8 @@ class Provider:
     """Its own model ids contain slashes: `vendor/model` names no provider of ours there."""
     reasoning: str = ""
     """The form in which all its models take reasoning (`codec.Target.reasoning`); "": each in its own."""
+    rejects: frozenset[str] = frozenset()
+    """Parameters that it refuses whatever the model (`codec.Target.rejects`)."""
     base_for: Callable[[str | None, SecretStr | None], str | None] | None = None
     """(stored base URL, secret) -> base URL of calls that we write ourselves; ConfigError if that is open."""
 

@@ -45,6 +45,7 @@ class Row(BaseModel):
     messages: str = ""
     vendor_models: bool = False
     reasoning: str = ""
+    rejects: tuple[str, ...] = ()
     examples: tuple[str, ...]
 
     def provider(self) -> Provider:
@@ -64,6 +65,7 @@ class Row(BaseModel):
             serves=tuple(self._serving(dialect) for dialect in self.serves),
             vendor_models=self.vendor_models,
             reasoning=self.reasoning,
+            rejects=frozenset(self.rejects),
         )
 
     def _serving(self, dialect: str) -> Serving:

@@ -29,7 +29,8 @@ class Target:
     "content" (DeepSeek's reasoning_content), "openrouter" (its own object), or "none": does not reason.
     `reasoning` "fixed": it reasons and takes no word of how. `efforts`: the levels it takes, if known.
     `rejects` are parameters (IR names: temperature, top_p, ...) that it refuses; `a+b`: only one of the two;
-    `prefill`: an answer that the client begins.
+    `prefill`: an answer that the client begins; `name`: that of a message; `json_schema`: as the form of an
+    answer; and members of chat completions that only some servers know (`stream_options`, ...).
     `context` is the size of its window in tokens.
     `json_schema`: takes JSON Schema as it is where its dialect has a narrower form as well (Gemini).
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.

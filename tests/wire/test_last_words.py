@@ -1,5 +1,6 @@
 """Who has the last word, who may speak after whom, and what has to be said at all, by target."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,17 @@ from llm_intercept.resources import model_catalogue
 from llm_intercept.wire import codecs
 from llm_intercept.wire.codec import Context
 from llm_intercept.wire.families import structured
-from llm_intercept.wire.ir import Format, Message, Part, Reasoning, Request, Text, ToolCall, ToolResult
+from llm_intercept.wire.ir import (
+    Format,
+    Message,
+    Part,
+    Reasoning,
+    Request,
+    Sampling,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 FACTS = Facts(Registry().providers, model_catalogue)
 ASKED = Message("user", (Text("q"),))
@@ -142,3 +153,47 @@ def test_blanks_are_no_text_for_anthropic() -> None:
     body, _ = sent("anthropic", "anthropic", "claude-sonnet-4-5", ASKED, spoken, answered(Text(" ")))
     assert [block["type"] for block in body["messages"][1]["content"]] == ["tool_use"]
     assert [block["type"] for block in body["messages"][2]["content"]] == ["tool_result"]
+
+
+def test_mistral_gets_nothing_that_it_does_not_know() -> None:
+    """«Extra inputs are not permitted»: it refuses a whole request for one member more."""
+    more = Request("", (), sampling=Sampling(99, seed=7, top_k=3, logprobs=True, top_logprobs=2), stream=True)
+    more = replace(more, user="u", cache_key="k", service_tier="auto", verbosity="low")
+    asked = {
+        name: getattr(more, name) for name in ("sampling", "stream", "user", "cache_key", "service_tier")
+    }
+    named = Message("user", (Text("q"),), name="Ann")
+    body, warnings = sent(
+        "openai_chat", "mistral", "mistral-large-latest", named, verbosity="low", format=SHAPE, **asked
+    )
+    assert body.keys() == {"model", "messages", "max_tokens", "stream", "response_format"}
+    assert body["messages"] == [{"role": "user", "content": "q"}]
+    dropped = {warning.partition(":")[0] for warning in warnings}
+    assert dropped >= {"seed", "top_k", "logprobs", "user", "prompt_cache_key", "verbosity", "messages.name"}
+
+
+SHAPE = Format("schema", {"type": "object", "properties": {"a": {"type": "string"}}}, "shape")
+
+
+def test_deepseek_has_no_schemas_for_answers() -> None:
+    body, warnings = sent("openai_chat", "deepseek", "deepseek-chat", ASKED, format=SHAPE)
+    assert body["response_format"] == {"type": "json_object"}
+    assert body["messages"][0] == {"role": "system", "content": structured.asked(SHAPE)}
+    assert warnings == ["response_format: a schema is not taken here; said in the system prompt"]
+    body, _ = sent("openai_chat", "openai", "gpt-4o", ASKED, format=SHAPE)
+    assert body["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "role"),
+    [
+        ("openai", "gpt-5", "developer"),
+        ("openai", "gpt-4o", "system"),
+        ("mistral", "magistral-medium-latest", "system"),
+        ("vllm", "a-model-of-the-house", "system"),
+        ("xai", "grok-4", "system"),
+    ],
+)
+def test_developers_are_known_to_openai_s_models(provider: str, model: str, role: str) -> None:
+    body, _ = sent("openai_chat", provider, model, Message("developer", (Text("be kind"),)), ASKED)
+    assert roles(body["messages"]) == [role, "user"]

@@ -1,6 +1,7 @@
 """Messages of the IR -> a request. Results become tool messages, and what these cannot hold a user's."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from llm_intercept.wire.codec import Context
@@ -18,6 +19,7 @@ from llm_intercept.wire.codecs.openai_chat.terms import (
     sent_name,
 )
 from llm_intercept.wire.families.unseen import words
+from llm_intercept.wire.fields import compact
 from llm_intercept.wire.ir import (
     Media,
     Message,
@@ -84,15 +86,21 @@ class _Writer:
 
     def _system(self, message: Message) -> Json | None:
         role: str = message.role
-        if role == "developer" and self._context.target.reasoning in ("content", "none"):
+        if role == "developer" and not self._knows_developers():
             role = "system"  # which every model of OpenAI takes as well
         content = self._content(message.parts, message, "\n\n", joined=True)
         return (
             self._named({"role": role, "content": content}, message) if content or not message.parts else None
         )
 
+    def _knows_developers(self) -> bool:
+        form = self._context.target.reasoning
+        return form in ("effort", "openrouter") or (self._native and form not in ("content", "none", "fixed"))
+
     def _named(self, written: Json, message: Message) -> Json:
-        if message.name:
+        if message.name and "name" in self._context.target.rejects:
+            self._context.warn(f"messages.name: not taken by {self._context.target.provider}")
+        elif message.name:
             written["name"] = message.name
         return {**written, **members(message.extras)}
 
@@ -178,6 +186,12 @@ class _Writer:
             self._calls(tool_calls, written)
         return self._named(written, message)
 
+    def _plain(self, part: ToolCall) -> ToolCall:
+        """Free text is known to OpenAI's own models only; others call a function with it."""
+        if not part.custom or self._native:
+            return part
+        return replace(part, custom=False, arguments=compact({"input": part.arguments}))
+
     def _show(self, shown: list[Media]) -> None:
         """What the assistant showed: messages of its role take text only."""
         if shown:
@@ -190,7 +204,7 @@ class _Writer:
             first = tool_calls[0]
             written["function_call"] = {"name": first.name, "arguments": first.arguments}
             return
-        written["tool_calls"] = [call_item(part, self._context) for part in tool_calls]
+        written["tool_calls"] = [call_item(self._plain(part), self._context) for part in tool_calls]
         if any(part.cache is not None for part in tool_calls):
             self._context.warn("cache_control: chat completions have no cache breakpoints")
         if self._context.target.reasoning == "content":

@@ -1,7 +1,7 @@
 """The IR -> a request, as the target takes it: what it refuses is dropped, what it needs is there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
@@ -9,9 +9,9 @@ from llm_intercept.wire.codecs.openai_chat import messages_out, order, reasoning
 from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, members, own
 from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.settled import settled
-from llm_intercept.wire.families.structured import WORDS, mentioned
+from llm_intercept.wire.families.structured import WORDS, asked, mentioned
 from llm_intercept.wire.families.unseen import seen
-from llm_intercept.wire.ir import Format, Request, Sampling
+from llm_intercept.wire.ir import Format, Message, Request, Sampling
 from llm_intercept.wire.toolids import fitted
 
 STOPS = 4
@@ -31,7 +31,7 @@ def encode_request(request: Request, context: Context) -> Encoded:
     _sampling(request.sampling, LIMIT in kept, context, body)
     reasoning.write(request.reasoning, kept.get(REASONING, {}), context, body)
     if request.format is not None:
-        body["response_format"] = _form(request.format, NAME in request.extras)
+        body["response_format"] = _form(request.format, NAME in request.extras, context)
     _asides(request, context, body)
     _stream(request, context, body)
     unsaid.warn(request, NAME, "OpenAI chat", LACKING, context)
@@ -43,15 +43,26 @@ def _messages(request: Request, context: Context) -> list[dict[str, Any]]:
     native = NAME in request.extras
     talk = request.messages if native else settled(seen(request, OPENAIS, context), context)
     written = messages_out.write(talk, context, native)
-    if request.format is not None and request.format.kind == "json" and not native and not mentioned(talk):
-        context.warn("response_format: JSON is given only where it is spoken of; said in the system prompt")
+    if words := _told(request, talk, native, context):
         at = next((i for i, m in enumerate(written) if m["role"] not in ("system", "developer")), 0)
-        written.insert(at, {"role": "system", "content": WORDS})
+        written.insert(at, {"role": "system", "content": words})
     if context.target.short_tool_ids:
         return order.for_mistral(written, native, context)
     if not native and written and written[-1]["role"] == "assistant":
         context.warn("messages: few servers continue an answer that the client begins")
     return written
+
+
+def _told(request: Request, talk: Sequence[Message], native: bool, context: Context) -> str:
+    """What has to be said of the answer's form."""
+    form = request.format
+    if form is not None and form.kind == "schema" and _in_words(context):
+        context.warn("response_format: a schema is not taken here; said in the system prompt")
+        return asked(form)
+    if form is None or form.kind != "json" or native or mentioned(talk):
+        return ""
+    context.warn("response_format: JSON is given only where it is spoken of; said in the system prompt")
+    return WORDS
 
 
 def _sampling(wanted: Sampling, completion: bool, context: Context, body: dict[str, Any]) -> None:
@@ -89,6 +100,7 @@ def _limit(wanted: int, completion: bool, context: Context, body: dict[str, Any]
         context.warn(f"max_tokens: {wanted} is more than the {most} that the model can write")
         wanted = most
     newer = context.target.reasoning == "effort" or (completion and context.target.reasoning in ("", "none"))
+    newer = newer and "max_completion_tokens" not in context.target.rejects
     body["max_completion_tokens" if newer else "max_tokens"] = wanted
 
 
@@ -102,8 +114,8 @@ def _logprobs(wanted: Sampling, context: Context, body: dict[str, Any]) -> None:
         body["top_logprobs"] = wanted.top_logprobs
 
 
-def _form(wanted: Format, native: bool) -> dict[str, Any]:
-    if wanted.kind != "schema":
+def _form(wanted: Format, native: bool, context: Context) -> dict[str, Any]:
+    if wanted.kind != "schema" or _in_words(context):
         return {"type": "text" if wanted.kind == "text" else "json_object"}
     inner: dict[str, Any] = {"name": wanted.name or "answer"} if wanted.name or not native else {}
     if wanted.description:
@@ -113,6 +125,11 @@ def _form(wanted: Format, native: bool) -> dict[str, Any]:
     if wanted.strict is not None:
         inner["strict"] = wanted.strict
     return {"type": "json_schema", "json_schema": inner}
+
+
+def _in_words(context: Context) -> bool:
+    """Servers that give JSON, but by no schema: it is in the system prompt."""
+    return "json_schema" in context.target.rejects
 
 
 def _asides(request: Request, context: Context, body: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Tools and the choice among them, both ways; the `functions` of before as well."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from llm_intercept.wire.codec import Context
@@ -16,12 +17,18 @@ from llm_intercept.wire.codecs.openai_chat.terms import (
     sent_name,
     string,
 )
+from llm_intercept.wire.families import freetext
 from llm_intercept.wire.families.schemas import spelled_out
 from llm_intercept.wire.fields import mapping, objects
 from llm_intercept.wire.ir import OpaqueTool, Request, Tool, ToolChoice
 
 KNOWN = ("type", "function", "custom")
 FUNCTION = "_function"  # a note: what the inner object has beside what the IR knows
+FREE_TEXT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"input": {"type": "string", "description": "The tool's whole input, as text."}},
+    "required": ["input"],
+}
 EMPTY: Mapping[str, Any] = {"type": "object", "properties": {}}
 MODES: dict[str, Literal["auto", "required", "none"]] = {
     "auto": "auto",
@@ -116,6 +123,9 @@ def _write(tool: Tool | OpaqueTool, native: bool, context: Context) -> dict[str,
             return dict(tool.raw)
         context.warn(f"tools.{tool.kind}: run by the provider of {tool.dialect}, dropped")
         return None
+    if tool.schema is None and not native:
+        context.warn(f"tools: {tool.name} takes free text; it became a function with one string, `input`")
+        tool = replace(tool, description=freetext.described(tool), schema=FREE_TEXT, grammar=None)
     kind = "custom" if tool.schema is None else "function"
     schema = tool.schema
     if schema is not None and not native:
@@ -146,7 +156,7 @@ def _write_choice(request: Request, wanted: ToolChoice, legacy: bool, body: dict
     if wanted.parallel is not None:
         body["parallel_tool_calls"] = wanted.parallel
     if wanted.mode == "named":
-        custom = any(
+        custom = NAME in request.extras and any(
             isinstance(t, Tool) and t.name == wanted.name and t.schema is None for t in request.tools
         )
         kind = "custom" if custom else "function"
