@@ -24,19 +24,24 @@ def seen(request: Request, own: Collection[str], context: Context) -> Sequence[M
     """The messages without what only the client's own provider could look up; `own` share one store."""
     if any(name in own for name in request.extras):
         return request.messages
+    if not any(_is_lost(part) for message in request.messages for part in message.parts):
+        return request.messages
     return [_message(message, context) for message in request.messages]
 
 
+def _is_lost(part: Part) -> bool:
+    if isinstance(part, ToolResult):
+        return any(map(_is_lost, part.parts))
+    return isinstance(part, Media) and _is_elsewhere(part)
+
+
 def _message(message: Message, context: Context) -> Message:
-    if not any(isinstance(part, Media | ToolResult) for part in message.parts):
-        return message
     return replace(message, parts=tuple(_part(part, context) for part in message.parts))
 
 
 def _part(part: Part, context: Context) -> Part:
     if isinstance(part, ToolResult):
-        inside = tuple(_part(one, context) for one in part.parts)
-        return part if inside == part.parts else replace(part, parts=inside)
+        return replace(part, parts=tuple(_part(one, context) for one in part.parts))
     if not isinstance(part, Media) or not _is_elsewhere(part):
         return part
     how = "a file of another provider" if part.file_id else "an address that its own provider alone can fetch"
