@@ -18,6 +18,7 @@ from llm_intercept.store.reservations import Counters
 from llm_intercept.vault import Vault
 
 _PAGES = {
+    "summary": "",
     "projects": "/projects",
     "projects with a search": "/projects?q=199",
     "tokens": "/tokens",
@@ -27,12 +28,16 @@ _PAGES = {
     "new token": "/tokens/new",
     "users": "/users",
     "limits": "/limits",
+    "limits that are nearly full": "/limits?state=nearly+full",
+    "new limit": "/limits/new",
     "keys": "/keys",
     "routes": "/routes",
+    "aliases": "/aliases",
     "failures": "/failures",
     "audit": "/audit",
     "audit with a search": "/audit?text=project-17",
     "maintenance": "/maintenance",
+    "cleaning up": "/maintenance/cleanup",
     "settings": "/settings",
 }
 

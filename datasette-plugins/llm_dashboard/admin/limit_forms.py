@@ -6,6 +6,7 @@ from llm_dashboard.admin.forms import Field, Form, Section, amount, plain_option
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.limits import MEASURES, NANOS, PERIODS, SCOPES, Limit
+from llm_intercept.policy.windows import zone
 
 _SCOPE_LABELS = {"global": "Everybody together", "client_ip": "Client address", "user": "User"}
 _PERIOD_LABELS = {"minute": "a minute", "hour": "an hour", "day": "a day", "week": "a week"}
@@ -111,7 +112,7 @@ def read(form: Form, known: Limit | None = None) -> Limit | None:
     )
     values = {
         "amount": found,
-        "timezone": form.text("timezone") or "UTC",
+        "timezone": form.read("timezone", _zone) or "UTC",
         "soft": form.ticked("soft"),
         "thresholds": thresholds or (),
         "reserve": form.read("reserve", amount(1)),
@@ -122,6 +123,15 @@ def read(form: Form, known: Limit | None = None) -> Limit | None:
         return None if form.failed else form.model(Limit, known.model_dump() | values)
     mine = _identity(form, measure, found)
     return None if form.failed else form.model(Limit, values | mine)
+
+
+def _zone(name: str) -> str:
+    """Asked for here already, so that everything that is wrong is said at once."""
+    try:
+        zone(name)
+    except (KeyError, ValueError, OSError):
+        raise ConfigError(f"{name!r} is not a time zone; write it like Europe/Berlin or UTC") from None
+    return name
 
 
 def _identity(form: Form, measure: str, found: int | None) -> dict[str, object]:
