@@ -86,7 +86,7 @@ class Lifecycle:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             for flow, exchange, limit in self.exchanges.overdue(self.exchanges.gateway.clock()):
-                exchange.timed_out = True
+                exchange.timed_out, flow.metadata["overdue"] = True, limit
                 if limit == "total":
                     flow.metadata.pop("may_retry", None)
                 await upstream.expire(ctx.master.addons.get("proxyserver"), flow)

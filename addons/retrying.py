@@ -65,6 +65,7 @@ class Retried(Drained):
         self._forget()
         self.flow.response = self.flow.error = None
         self.flow.metadata.pop("ended_by", None)
+        self.flow.metadata.pop("overdue", None)
         self.server_state = self.state_between_tries
         if float(wait) > 0:
             self.pause = commands.RequestWakeup(float(wait))

@@ -47,6 +47,11 @@ from addons import lasting, retrying
 
 SUPPORTED = "12.2.3 or a later 12.x"
 STOPPED = "llm-intercept was stopped before this answer was complete"
+_TOO_LONG = {
+    "first_byte": "the provider was silent for too long",
+    "idle": "the provider was silent for too long",
+    "total": "the call took longer than it may",
+}
 _NEEDED = (
     *("check_invalid", "handle_protocol_error", "make_server_connection", "send_response"),
     *("start_request_stream", "start_response_stream", "state_consume_request_body"),
@@ -79,7 +84,7 @@ class Stream(retrying.Retried):
         waiting = (self.state_wait_for_response_headers, self.state_hold_back)
         ending = (self.state_consume_response_body, self.state_stream_response_body)
         stopped = self.flow.metadata.get("ended_by") == "interrupted"
-        why = STOPPED if stopped else "the provider was silent for too long"
+        why = STOPPED if stopped else _TOO_LONG.get(self.flow.metadata.get("overdue"), "it was cut off")
         if self.hung_up:
             yield from self.stop_reading(why if stopped else "it took too long")
             return
@@ -144,8 +149,9 @@ class Stream(retrying.Retried):
         abort = getattr(self.flow.response and self.flow.response.stream, "abort", None)
         is_streaming = self.server_state in (self.state_stream_response_body, self.state_stream_slowly)
         if not by_client and abort and is_streaming:
-            stopped = self.flow.metadata["ended_by"] == "interrupted"
-            rest = abort(STOPPED if stopped else f"the provider's answer broke off: {event.message}")
+            late = "overdue" in self.flow.metadata
+            ours = late or self.flow.metadata["ended_by"] == "interrupted"
+            rest = abort(event.message if ours else f"the provider's answer broke off: {event.message}", late)
             if rest is not None:
                 yield from self._end_stream(event, [*self.undelivered(), *rest])
                 return

@@ -341,7 +341,7 @@ class Pipe:
     def judge(self, chunk: bytes) -> str:
         return self._verdict
 
-    def abort(self, message: str) -> list[bytes] | None:
+    def abort(self, message: str, late: bool = False) -> list[bytes] | None:
         return [b"last words"]
 
 

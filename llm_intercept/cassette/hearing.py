@@ -24,8 +24,9 @@ class Heard:
         given = self._inner(chunk)
         return self._hear([given] if isinstance(given, bytes) else list(given))
 
-    def abort(self, message: str) -> list[bytes] | None:
-        rest: list[bytes] | None = self._inner.abort(message) if hasattr(self._inner, "abort") else None
+    def abort(self, message: str, late: bool = False) -> list[bytes] | None:
+        inner = getattr(self._inner, "abort", None)
+        rest: list[bytes] | None = inner(message, late) if inner is not None else None
         self.ended = rest is not None
         return None if rest is None else self._hear(rest)
 

@@ -304,3 +304,28 @@ def test_a_number_goes_on() -> None:
 
 def aws_error(message: str) -> bytes:
     return eventstream.encode("modelStreamErrorException", json.dumps({"message": message}).encode())
+
+
+LATE = [
+    ("openai_chat", "text/event-stream", b'"type":"timeout_error"', b'"type":"server_error"'),
+    ("openai_responses", "text/event-stream", b'"code":"upstream_timeout"', b'"code":"server_error"'),
+    ("anthropic", "text/event-stream", b'"type":"timeout_error"', b'"type":"api_error"'),
+    ("gemini", "text/event-stream", b'"status":"DEADLINE_EXCEEDED"', b'"status":"UNAVAILABLE"'),
+    ("gemini", "application/json", b'"status":"DEADLINE_EXCEEDED"', b'"status":"UNAVAILABLE"'),
+    (
+        "bedrock_invoke",
+        "application/vnd.amazon.eventstream",
+        b"modelTimeoutException",
+        b"modelStreamErrorException",
+    ),
+]
+
+
+@pytest.mark.parametrize(("dialect", "content_type", "late", "lost"), LATE)
+def test_what_took_too_long_has_its_dialects_word_for_that(
+    dialect: str, content_type: str, late: bytes, lost: bytes
+) -> None:
+    for is_late, expected in ((True, late), (False, lost)):
+        found = farewell(dialect, content_type, b"", MESSAGE, late=is_late)
+        assert found is not None
+        assert expected in found

@@ -186,7 +186,7 @@ class Failing:
     def close(self) -> list[bytes]:
         return self.feed(b"")
 
-    def abort(self, message: str) -> list[bytes]:
+    def abort(self, message: str, late: bool = False) -> list[bytes]:
         return [f"error: {message}".encode()]
 
 

@@ -192,7 +192,7 @@ class Ending:
     def __call__(self, chunk: bytes) -> list[bytes]:
         return [chunk]
 
-    def abort(self, message: str) -> list[bytes] | None:
+    def abort(self, message: str, late: bool = False) -> list[bytes] | None:
         return self._rest
 
 

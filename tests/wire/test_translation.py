@@ -75,6 +75,13 @@ def test_what_is_no_answer_is_an_error_with_its_status(client: str, body: bytes,
     assert json.loads(reply.body)
 
 
+@pytest.mark.parametrize(("late", "kind"), [(True, b"timeout_error"), (False, b"api_error")])
+def test_an_abort_says_whether_it_took_too_long(late: bool, kind: bytes) -> None:
+    relay = one("anthropic", "openai_chat", stream=True).relay("text/event-stream")
+    relay.feed(chunk(content="a"))
+    assert b'"type":"' + kind in b"".join(relay.abort("gone", late))
+
+
 def test_after_an_abort_nothing_comes() -> None:
     relay = one("openai_responses", "openai_chat", stream=True).relay("text/event-stream")
     begun = b"".join(relay.feed(chunk(content="a")))
