@@ -86,7 +86,8 @@ class Lifecycle:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             for flow, exchange, limit in self.exchanges.overdue(self.exchanges.gateway.clock()):
-                exchange.timed_out, flow.metadata["overdue"] = True, limit
+                exchange.timed_out = True
+                flow.metadata["overdue"] = str(limit)
                 if limit == "total":
                     flow.metadata.pop("may_retry", None)
                 await upstream.expire(ctx.master.addons.get("proxyserver"), flow)
