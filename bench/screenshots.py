@@ -21,12 +21,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from bench.seed import fill
+from llm_intercept import presence
 from llm_intercept.cli.dashboard import login_link, serve_arguments
 from llm_intercept.home import Home
+from llm_intercept.manage.house import next_backup
 from llm_intercept.policy.allow import Policy
 from llm_intercept.policy.limits import NANOS, Limit
 from llm_intercept.policy.parameters import Range
+from llm_intercept.policy.routing import Route, RouteMatch
+from llm_intercept.policy.targets import parse_target
 from llm_intercept.policy.windows import span
 from llm_intercept.settings import CaptureSettings, Settings
 from llm_intercept.store.bodies import Body, Capture, write_bodies
@@ -35,6 +41,7 @@ from llm_intercept.store.migrate import connect
 from llm_intercept.store.reservations import Counters
 from llm_intercept.store.rows import AttemptRow, RequestRow
 from llm_intercept.store.usage import write_batch
+from llm_intercept.tools import backup
 from llm_intercept.vault import Vault
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -67,9 +74,17 @@ SHOTS = (
     Shot("data", "/usage"),
     Shot("table", "/usage/requests?_col=ts&_col=request_id&_col=project&_col=model&_col=status&_col=outcome"
          "&_col=cost_nanos&_col=duration_ms&_sort_desc=id&_size=12", height=900),
+    Shot("manage", "/-/llm/manage"),
+    Shot("manage-phone", "/-/llm/manage", width=PHONE),
     Shot("limits", "/-/llm/manage/limits"),
+    Shot("limit-dark", "/-/llm/manage/limits/new", "dark"),
+    Shot("keys", "/-/llm/manage/keys"),
+    Shot("routes-dark", "/-/llm/manage/routes", "dark"),
     Shot("tokens-dark", "/-/llm/manage/tokens", "dark"),
+    Shot("tokens-phone", "/-/llm/manage/tokens", width=PHONE, height=1400),
     Shot("project-phone", "/-/llm/manage/projects/checkout/edit", width=PHONE, height=1100),
+    Shot("maintenance", "/-/llm/manage/maintenance"),
+    Shot("report-phone", "/usage/by-model", "dark", PHONE, 1100),
 )  # fmt: skip
 # What each limit of the pictures has counted: of its amount, used and reserved.
 LIMITS = (
@@ -202,6 +217,8 @@ def prepare(home: Home, now: int) -> None:
         furnish(control)
         with closing(Counters(home.limits_db)) as counters:
             count(control, counters, now / 1e6)
+    backup.make(home, next_backup(home, now / 1e6), backup.Wanted(), now / 1e6, lambda _: None)
+    presence.announce(home.path, "http://127.0.0.1:8080")
 
 
 def furnish(control: Control) -> None:
@@ -218,6 +235,21 @@ def furnish(control: Control) -> None:
     create("research", "bedrock", aws=True, policy=Policy(ips=("10.0.0.0/8",)))
     control.tokens.suspend(create("research", "crawler", user="grace").token.id)
     control.tokens.revoke(create("checkout", "old-laptop", user="ada").token.id)
+    for provider, name, pool in (
+        ("anthropic", "team", "team"),
+        ("anthropic", "backup", ""),
+        ("openai", "default", ""),
+    ):
+        secret = SecretStr(f"sk-{provider}-{name}-0123456789")
+        control.credentials.add(provider, secret, name=name, pool=pool, weight=3 if pool else 1)
+    for name, models, targets in (
+        ("reviews", ("claude-*",), ("anthropic/@team", "bedrock/anthropic.claude-sonnet-4-5")),
+        ("cheap", ("gpt-5*",), ("openai/*3", "azure/")),
+    ):
+        match = RouteMatch(models=models)
+        control.routes.set(Route(name=name, match=match, targets=tuple(map(parse_target, targets))))
+    control.aliases.set("fast", "openai/gpt-5-mini")
+    control.listeners.create("team-a", project="checkout", is_free=lambda _: True)
 
 
 def count(control: Control, counters: Counters, now: float) -> None:

@@ -88,6 +88,7 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     ("/maintenance", maintenance.page, False),
     ("/maintenance/backup", maintenance.make_backup, False),
     ("/maintenance/cleanup", maintenance.clean_up, False),
+    (f"/maintenance/backups/{_NAME}/verify", maintenance.verify, False),
     ("/settings", configuration.page, False),
 )
 # Beside the list of listeners, which was there before.

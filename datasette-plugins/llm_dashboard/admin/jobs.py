@@ -20,6 +20,7 @@ class Job:
     what: str
     by: str
     began: int
+    about: str = ""
     said: str = ""
     running: bool = True
     result: Any = None
@@ -40,19 +41,22 @@ class Jobs:
         self.last: Job | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def begin(self, job: Job, work: Work, after: After | None = None) -> None:
+    async def begin(self, job: Job, busy: asyncio.Lock, work: Work, after: After | None = None) -> None:
         """`work` in a thread, then `after` with its result. Comes back with the end, or soon without it."""
         if self.last is not None and self.last.running:
             raise Conflict(f"{self.last.what} is under way, begun by {self.last.by}; wait for its end")
+        if busy.locked():
+            raise Conflict("a backup is being made or looked at by the management API; wait for its end")
         self.last = job
-        self._task = asyncio.create_task(_run(job, work, after))
+        self._task = asyncio.create_task(_run(job, busy, work, after))
         await asyncio.wait((self._task,), timeout=_WAITS_S)
 
 
-async def _run(job: Job, work: Work, after: After | None) -> None:
+async def _run(job: Job, busy: asyncio.Lock, work: Work, after: After | None) -> None:
     job.problem = "it broke off; the log of the dashboard says where"
     try:
-        job.result = await asyncio.to_thread(work, job)
+        async with busy:
+            job.result = await asyncio.to_thread(work, job)
         if after is not None:
             await after(job.result)
         job.problem = ""

@@ -14,10 +14,12 @@ from llm_dashboard import clock
 from llm_dashboard.admin import jobs
 from llm_dashboard.admin.forms import Field, Form, Section
 from llm_dashboard.admin.visit import Visit
+from llm_intercept.errors import StoreError
 from llm_intercept.home import Home
 from llm_intercept.manage import Management
 from llm_intercept.manage.house import House, next_backup
-from llm_intercept.tools import backup
+from llm_intercept.tools import backup, backups
+from llm_intercept.tools.archive import BadArchive
 from llm_intercept.tools.housekeeping import Housekeeper, Report
 
 PATH = "/-/llm/manage/maintenance"
@@ -57,13 +59,13 @@ class File:
 
 
 async def page(visit: Visit) -> Response:
-    backups, databases = await asyncio.to_thread(_files, visit.home)
+    found, databases = await asyncio.to_thread(lambda: (backups.stored(visit.home), _databases(visit.home)))
     settings = visit.stage.settings
     return await visit.page(
         "maintenance",
-        backups=backups[:_SHOWN],
-        more=max(0, len(backups) - _SHOWN),
-        stale=is_stale(backups[0].at if backups else 0),
+        backups=found[:_SHOWN],
+        more=max(0, len(found) - _SHOWN),
+        stale=is_stale(await asyncio.to_thread(newest, visit.home)),
         databases=databases,
         job=jobs.of(visit.datasette).last,
         kept=(settings.retention, settings.capture.retention_days),
@@ -79,7 +81,7 @@ async def make_backup(visit: Visit) -> Response:
         if wanted is not None:
             target = next_backup(visit.home, clock.now() / 1e6)
             await visit.ask(lambda m: _house(m).may_back_up(visit.actor, target))
-            home = _whole(visit.home)
+            home = backups.whole(visit.home, os.environ)
 
             def work(job: jobs.Job) -> backup.Backup:
                 return backup.make(home, target, wanted, clock.now() / 1e6, job.tell)
@@ -112,10 +114,22 @@ def _wanted(form: Form) -> backup.Wanted | None:
     return None if form.failed else backup.Wanted(secrets=True, passphrase=SecretStr(passphrase))
 
 
-def _whole(home: Home) -> Home:
-    """With the certificates of a checkout, where the default home has them there."""
-    default = Home.find({name: value for name, value in os.environ.items() if name != "LLM_INTERCEPT_HOME"})
-    return default if default.path == home.path else home
+async def verify(visit: Visit) -> Response:
+    """Unpacks a backup beside the others, opens its databases and counts their rows."""
+    if not visit.posting:
+        return visit.to(PATH)
+    name = visit.var("name")
+    await visit.ask(lambda m: _house(m).may_verify(visit.actor, name))
+    path = await asyncio.to_thread(backups.find, visit.home, name)
+    job = jobs.Job("a verification", visit.actor.label, clock.now(), about=name)
+    return await _begun(visit, job, lambda job: _verified(path, visit.home, job))
+
+
+def _verified(path: Path, home: Home, job: jobs.Job) -> backups.Verified:
+    try:
+        return backups.verify(path, home, job.tell)
+    except BadArchive as error:
+        raise StoreError(str(error).replace(str(path), path.name)) from error
 
 
 async def clean_up(visit: Visit) -> Response:
@@ -139,7 +153,7 @@ def _cleaned(keeper: Housekeeper, visit: Visit, job: jobs.Job) -> Report:
 
 
 async def _begun(visit: Visit, job: jobs.Job, work: jobs.Work, after: jobs.After | None = None) -> Response:
-    await jobs.of(visit.datasette).begin(job, work, after)
+    await jobs.of(visit.datasette).begin(job, visit.stage.busy, work, after)
     return visit.to(f"{PATH}#job")
 
 
@@ -164,15 +178,13 @@ def _backups(home: Home) -> Iterator[Path]:
     return (path for path in home.backups.glob("*") if not path.name.startswith("."))
 
 
-def _files(home: Home) -> tuple[list[File], list[File]]:
-    """(backups, the newest first; databases)"""
-    backups = sorted((_file(path) for path in _backups(home)), key=lambda file: -file.at)
+def _databases(home: Home) -> list[File]:
     paths = (home.usage_db, home.control_db, home.bodies_db, home.limits_db, home.cache_db)
-    return backups, [_file(path) for path in paths if path.exists()]
+    return [_file(path) for path in paths if path.exists()]
 
 
 def _file(path: Path) -> File:
-    """A database with what waits beside it to be written into it; a folder with all that is in it."""
+    """With what waits beside it to be written into it."""
     stat = path.stat()
     return File(
         path.name, sum(_sizes(path)), int(datetime.fromtimestamp(stat.st_mtime, UTC).timestamp() * 1e6)
@@ -180,9 +192,6 @@ def _file(path: Path) -> File:
 
 
 def _sizes(path: Path) -> Iterator[int]:
-    if path.is_dir():
-        yield from (inner.stat().st_size for inner in path.rglob("*") if inner.is_file())
-        return
     for found in (path, path.with_name(f"{path.name}-wal")):
         if found.exists():
             yield found.stat().st_size

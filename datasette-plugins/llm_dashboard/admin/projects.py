@@ -83,6 +83,12 @@ async def edit(visit: Visit) -> Response:
         place="Projects",
         also=[
             (
+                "Take it along",
+                "Everything of it in one file: tokens (no secrets), limits, routes, calls, bodies.",
+                f"/-/api/projects/{project.name}/export",
+                "Export project",
+            ),
+            (
                 "Its tokens",
                 "Revoking all of them ends every program that uses one, for good.",
                 f"{PATH}/{project.name}/revoke",

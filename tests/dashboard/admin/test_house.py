@@ -106,6 +106,22 @@ def test_what_goes_wrong_with_a_backup_is_said(admin: Admin) -> None:
     assert not list(admin.home.backups.glob("*.tar"))
 
 
+def test_a_backup_is_verified_and_fetched(admin: Admin) -> None:
+    admin.done("/maintenance/backup", secrets="")
+    name = next(iter(admin.home.backups.glob("*.tar"))).name
+    text = admin.done(f"/maintenance/backups/{name}/verify")
+    assert f"{name} is whole" in text
+    link = re.findall('href="([^"]+/file)"', text)
+    answer = admin.visitor.get(link[0])
+    assert answer.status_code == 200
+    assert answer.content == (admin.home.backups / name).read_bytes()
+    (admin.home.backups / name).write_bytes(answer.content[:9000])
+    text = admin.done(f"/maintenance/backups/{name}/verify")
+    assert f"Verification failed: {name}" in text
+    assert str(admin.home.path) not in text.partition('id="job"')[2].partition("</section>")[0]
+    assert admin.post("/maintenance/backups/other.tar/verify").status_code == 404
+
+
 def test_one_thing_at_a_time(admin: Admin) -> None:
     """What takes longer is told of, by a page that looks again by itself."""
     jobs = sys.modules["llm_dashboard.admin.jobs"]
