@@ -9,7 +9,7 @@ because arguments of tools are objects; such a tool has a prefix of its own, and
 import re
 from collections.abc import Iterable, Mapping
 
-from llm_intercept.wire.fields import compact, parse_object
+from llm_intercept.wire.fields import compact, items, mapping, parse_object
 from llm_intercept.wire.ir import Format, Json, Message, Text, Tool
 
 PREFIX = "lli_answer_"
@@ -79,6 +79,7 @@ _NOT_TAKEN = (
     *("minLength", "maxLength", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
 )
 _NAMED = ("properties", *_DEFINITIONS)
+_DEEPEST = 100
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
@@ -96,6 +97,33 @@ def closed(schema: Json) -> Json:
         limits = ", ".join(f"{name}: {compact(value)}" for name, value in said.items())
         new["description"] = f"{schema.get('description', '')} ({limits})".strip()
     return new
+
+
+def fits(schema: Json) -> bool:
+    """Whether closing the schema leaves what it says: no maps of any members, no circles of references."""
+    return _fits(schema, mapping(schema), ())
+
+
+def _fits(schema: Json, root: Mapping[str, Json], active: tuple[str, ...]) -> bool:
+    if not isinstance(schema, dict):
+        return True
+    pointer = schema.get("$ref")
+    if isinstance(pointer, str):
+        place, _, name = pointer.removeprefix("#/").partition("/")
+        found = mapping(root.get(place)).get(name)
+        return pointer not in active and _fits(found, root, (*active, pointer))
+    if _is_map(schema) or len(active) > _DEEPEST:
+        return False
+    inner = [*mapping(schema.get("properties")).values(), schema.get("items"), schema.get("not")]
+    inner += [one for name in _LISTS for one in items(schema.get(name))]
+    return all(_fits(one, root, (*active, "")) for one in inner if one is not None)
+
+
+def _is_map(schema: Mapping[str, Json]) -> bool:
+    others = schema.get("additionalProperties")
+    if others is not None:
+        return bool(others) or others == {}
+    return schema.get("type") == "object" and not schema.get("properties")
 
 
 def _renamed(name: str) -> str:

@@ -462,7 +462,9 @@ SCHEMA = {
 
 
 def test_structured_output() -> None:
-    asked = Format("schema", SCHEMA, "thing", "a thing")
+    inner = {"type": "object", "properties": {"b": {"type": "string"}}}
+    schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "a": inner}}
+    asked = Format("schema", schema, "thing", "a thing")
     body, warnings = sent(CLAUDE, format=asked)
     definition = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
     assert (definition["name"], definition["description"]) == ("thing", "a thing")

@@ -88,7 +88,8 @@ def _schema(
     context: Context,
 ) -> None:
     native = NAME in request.extras
-    if not (context.target.structured or (native and context.target.structured is None)):
+    takes = context.target.structured or (native and context.target.structured is None)
+    if not takes or not (native or structured.fits(form.schema)):
         config.pop("format", None)
         _by_tool(body, form, plan, context)
         return

@@ -169,7 +169,8 @@ class Options:
         if asked.kind == "json":
             return "words"
         told = self.context.target.structured
-        if self.family.schemas if told is None else told:
+        takes = self.family.schemas if told is None else told
+        if takes and (self.native or self.family.name != "claude" or structured.fits(asked.schema)):
             return "config"
         return "words" if self.thinking or not self.family.choices else "tool"
 

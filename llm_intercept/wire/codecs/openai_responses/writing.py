@@ -73,7 +73,7 @@ def _message(message: Message, parts: list[Part], context: Context) -> Raw:
     members = written(message.extras)
     only = parts[0] if len(parts) == 1 and not members else None
     plain = isinstance(only, Text) and not own(only.extras) and only.cache is None
-    content = only.text if plain and isinstance(only, Text) else encode_inputs(parts, context)
+    content = only.text if plain and isinstance(only, Text) else encode_inputs(parts, context) or ""
     raw: Raw = {"type": "message"} if members else {}
     return {**raw, "role": message.role, "content": content, **members}
 
