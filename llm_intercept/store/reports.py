@@ -6,7 +6,7 @@ agree to the token and the nano-dollar. Texts for people are made by the callers
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -22,6 +22,7 @@ from llm_intercept.store.report_rows import (
     slowest,
 )
 from llm_intercept.store.report_scope import extent
+from llm_intercept.store.report_spread import Spread, quantile, spreads
 from llm_intercept.store.report_terms import (
     DIMENSIONS,
     EVERYTHING,
@@ -85,6 +86,7 @@ _RAW_KEYS = {
     "hour": "strftime('%Y-%m-%dT%H', id / 1000000, 'unixepoch')",
     "day": "strftime('%Y-%m-%d', id / 1000000, 'unixepoch')",
 }
+_NO_SPREADS: Mapping[tuple[str, ...], Spread] = {}
 _ROLLUP_KEYS = {"hour": "bucket", "day": "substr(bucket, 1, 10)"}
 
 
@@ -140,7 +142,7 @@ class Series:
 
 def summary(conn: sqlite3.Connection, span: Window, filters: Filters) -> Summary:
     found = collect(conn, span, filters, (), (*MEASURES, *HISTOGRAMS))
-    return _summary(found.get((), {}))
+    return _summary(found.get((), {}), spreads(conn, span, filters, ()).get(()))
 
 
 def breakdown(
@@ -149,7 +151,8 @@ def breakdown(
     """One line for each value of `by`: times in order, the rest by cost, then by requests."""
     finest: Interval = "hour" if by == "hour" else "day"
     found = collect(conn, span, filters, (by,), (*MEASURES, *HISTOGRAMS), finest)
-    lines = _lines((key[0], sums) for key, sums in found.items())
+    exact = spreads(conn, span, filters, (_RAW_KEYS.get(by, by),))
+    lines = _lines(((key[0], sums) for key, sums in found.items()), exact)
     return sorted(lines, key=lambda line: line.key) if by in ("hour", "day") else lines
 
 
@@ -225,8 +228,10 @@ def _add(total: dict[str, float], sums: dict[str, float]) -> None:
         total[name] += value
 
 
-def _lines(found: Iterable[tuple[str, dict[str, float]]]) -> list[Line]:
-    lines = [Line(key, _summary(sums)) for key, sums in found]
+def _lines(
+    found: Iterable[tuple[str, dict[str, float]]], exact: Mapping[tuple[str, ...], Spread] = _NO_SPREADS
+) -> list[Line]:
+    lines = [Line(key, _summary(sums, exact.get((key,)))) for key, sums in found]
     return sorted(lines, key=lambda line: (-line.summary.cost_nanos, -line.summary.requests, line.key))
 
 
@@ -310,18 +315,21 @@ def _limits(part: Segment) -> list[object]:
     return [bucket(part.since, interval), bucket(part.until, interval)]
 
 
-def _summary(sums: dict[str, float]) -> Summary:
+def _summary(sums: dict[str, float], exact: Spread | None = None) -> Summary:
+    """`exact` counts where it is of all these calls: rows may be gone whose sums are kept."""
     if not sums:
         return Summary()
     counted = {name: int(sums[name]) for name in _COUNTED}
+    durations = exact.duration if exact and len(exact.duration) == sums["duration_count"] else []
+    ttfts = exact.ttft if exact and len(exact.ttft) == sums["ttft_count"] else []
     return Summary(
         **counted,
         duration_ms_avg=_average(sums, "duration"),
-        duration_ms_p50=_percentile(sums, "duration", 0.50),
-        duration_ms_p95=_percentile(sums, "duration", 0.95),
+        duration_ms_p50=quantile(durations, 0.50) if durations else _percentile(sums, "duration", 0.50),
+        duration_ms_p95=quantile(durations, 0.95) if durations else _percentile(sums, "duration", 0.95),
         ttft_ms_avg=_average(sums, "ttft"),
-        ttft_ms_p50=_percentile(sums, "ttft", 0.50),
-        ttft_ms_p95=_percentile(sums, "ttft", 0.95),
+        ttft_ms_p50=quantile(ttfts, 0.50) if ttfts else _percentile(sums, "ttft", 0.50),
+        ttft_ms_p95=quantile(ttfts, 0.95) if ttfts else _percentile(sums, "ttft", 0.95),
     )
 
 

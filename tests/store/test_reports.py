@@ -6,9 +6,13 @@ import io
 import itertools
 import json
 import sqlite3
+import statistics
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +24,8 @@ from llm_intercept.store import export as export_module
 from llm_intercept.store import report_rows, report_scope, report_tries, reports
 from llm_intercept.store.export import FORMATS, Format, columns, export, usd
 from llm_intercept.store.migrate import connect as connect_for_writing
-from llm_intercept.store.report_time import DAY, HOUR, Window, floor, preset, window
+from llm_intercept.store.report_spread import FEW
+from llm_intercept.store.report_time import DAY, HOUR, Window, floor, window
 from llm_intercept.store.reports import EVERYTHING, Filters, Scope
 from llm_intercept.store.rollup import LATENCY_BOUNDS_MS, percentile
 from llm_intercept.store.rows import ERROR_OUTCOMES, AttemptRow, RequestRow
@@ -171,60 +176,67 @@ def test_all_reports_agree_with_the_rows(conn: sqlite3.Connection, span: Window,
 
 
 @pytest.mark.parametrize("by", ["user", "credential", "outcome"])
-@pytest.mark.parametrize("span", [WINDOWS["everything"], WINDOWS["seven days to the microsecond"]])
-def test_each_line_is_of_its_own_calls(
-    conn: sqlite3.Connection, span: Window, by: reports.RowDimension
-) -> None:
-    lines = {line.key: line.summary for line in reports.breakdown(conn, span, by, ALL)}
-    of_each: dict[str, list[dict[str, object]]] = {}
-    for row in raw(conn, span, ALL):
-        of_each.setdefault(str(row[by]), []).append(row)
-    assert {key: sums(found) for key, found in lines.items()} == {
-        key: expected_sums(rows) for key, rows in of_each.items()
-    }
-    for key, rows in of_each.items():
-        expected = reports.summary(conn, span, Filters(EVERYTHING, **{by: key})) if key else lines[key]
-        assert lines[key] == expected
-        assert len(rows) == lines[key].requests
+def durations(rows: list[dict[str, object]]) -> list[float]:
+    return sorted(row["duration_ms"] for row in rows if row["duration_ms"] is not None)  # type: ignore[type-var,misc]
 
 
-@pytest.mark.parametrize("chosen", FILTERS.values(), ids=FILTERS)
-def test_lists_are_of_the_same_calls(conn: sqlite3.Connection, chosen: Filters) -> None:
-    expected = [row["id"] for row in reversed(raw(conn, WINDOWS["everything"], chosen))]
-    found = reports.recent(conn, chosen, limit=5000)
-    assert [row["id"] for row in found] == expected
-
-
-@pytest.mark.parametrize("range_name", ["24h", "7d", "30d"])
-@pytest.mark.parametrize("by", ["none", *reports.DIMENSIONS])
-def test_charts_add_up_and_have_no_gaps(conn: sqlite3.Connection, range_name: str, by: str) -> None:
-    span, interval = preset(range_name, NOW)
-    summary = reports.summary(conn, span, ALL)
-    for measure in ("requests", "cost_nanos", "input_tokens"):
-        series = reports.timeseries(conn, span, ALL, interval, measure, by)
-        assert {len(values) for values in series.values.values()} == {len(series.buckets)}
-        assert sum(map(sum, series.values.values())) == getattr(summary, measure)
-        totals = [sum(values) for values in series.values.values()]
-        assert totals == sorted(totals, reverse=True)
-
-
-def test_an_empty_chart_still_has_its_buckets(conn: sqlite3.Connection) -> None:
-    span = Window(0, 3 * DAY)
-    series = reports.timeseries(conn, span, ALL, "day", "requests", "project")
-    assert series.buckets == ["1970-01-01", "1970-01-02", "1970-01-03"]
-    assert series.values == {"": [0, 0, 0]}
-
-
-@pytest.mark.parametrize("span", [WINDOWS["everything"], WINDOWS["seven days to the microsecond"]])
-def test_percentiles_are_those_of_the_histogram_of_the_rows(conn: sqlite3.Connection, span: Window) -> None:
-
-    durations = [row["duration_ms"] for row in raw(conn, span, ALL) if row["duration_ms"] is not None]
+def test_percentiles_of_many_are_those_of_the_histogram_of_the_rows(conn: sqlite3.Connection) -> None:
+    span = WINDOWS["everything"]
+    values = durations(raw(conn, span, ALL))
+    assert len(values) > FEW
     edges = [0, *LATENCY_BOUNDS_MS, float("inf")]
-    histogram = [sum(low < value <= high for value in durations) for low, high in itertools.pairwise(edges)]
+    histogram = [sum(low < value <= high for value in values) for low, high in itertools.pairwise(edges)]
     found = reports.summary(conn, span, ALL)
     assert found.duration_ms_p50 == percentile(histogram, 0.5)
     assert found.duration_ms_p95 == percentile(histogram, 0.95)
-    assert found.duration_ms_avg == pytest.approx(sum(durations) / len(durations))
+    assert found.duration_ms_avg == pytest.approx(sum(values) / len(values))
+
+
+@pytest.mark.parametrize("name", ["everything", "a user", "a class of statuses", "nobody"])
+def test_percentiles_of_few_are_their_own(conn: sqlite3.Connection, name: str) -> None:
+    span, filters = WINDOWS["seven days to the microsecond"], FILTERS.get(name, ALL)
+    values = durations(raw(conn, span, filters))
+    assert len(values) <= FEW
+    found = reports.summary(conn, span, filters)
+    assert (found.duration_ms_p50 is None) is (not values)
+    if values:
+        parts = statistics.quantiles(values, n=20, method="inclusive")
+        assert (found.duration_ms_p50, found.duration_ms_p95) == pytest.approx((parts[9], parts[18]))
+
+
+@pytest.mark.parametrize("by", ["project", "user", "day", "hour"])
+def test_percentiles_by_group(conn: sqlite3.Connection, by: Any) -> None:
+    span = WINDOWS["seven days to the microsecond"]
+    lines = reports.breakdown(conn, span, by, ALL)
+    for line in lines:
+        ours = [row for row in raw(conn, span, ALL) if key_of(row, by) == line.key]
+        middle = statistics.median(durations(ours)) if durations(ours) else None
+        assert line.summary.duration_ms_p50 == (None if middle is None else pytest.approx(middle))
+    assert any(line.summary.duration_ms_p50 for line in lines)
+
+
+def key_of(row: dict[str, object], by: str) -> object:
+    moment = datetime.fromtimestamp(int(str(row["id"])) / 1e6, UTC)
+    times = {"day": moment.strftime("%Y-%m-%d"), "hour": moment.strftime("%Y-%m-%dT%H")}
+    return times.get(by) or row.get(by)
+
+
+def test_calls_whose_rows_are_gone_have_the_percentiles_of_their_sums(tmp_path: Path) -> None:
+    """One call of a day that is kept as a row, another only in the sums."""
+    home = Home(tmp_path)
+    fill(home, 0, 2, NOW)
+    writer = connect_for_writing(home.usage_db)
+    write_batch(
+        writer,
+        [RequestRow(id=5 * DAY + n, request_id=str(n), duration_ms=ms) for n, ms in ((0, 120), (1, 4000))],
+    )
+    writer.execute("DELETE FROM requests WHERE id = ?", [5 * DAY + 1])
+    writer.commit()
+    writer.close()
+    with closing(reports.connect(home.usage_db)) as conn:
+        found = reports.summary(conn, Window(5 * DAY, 6 * DAY), ALL)
+    assert found.duration_ms_p95 == pytest.approx(4750)  # within 2,500 to 5,000
+    assert found.duration_ms_p50 == pytest.approx(250)
 
 
 def test_breakdowns_are_ordered_by_cost_and_days_by_time(conn: sqlite3.Connection) -> None:
