@@ -16,6 +16,7 @@ _BY_PATH = (
     (re.compile(r"/images/\w+$"), "openai_images"),
     (re.compile(r"/audio/\w+$"), "openai_audio"),
 )
+NAMES = tuple(sorted({name for _, name in _BY_PATH} | {"observe"}))
 
 
 def dialect_of(path: str) -> str:

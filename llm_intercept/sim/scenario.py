@@ -15,13 +15,15 @@ TOML or JSON. `script.py` counts the calls and chooses, `acting.py` and `faults.
 
 import re
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from llm_intercept.errors import ConfigError
+from llm_intercept.sim.dialects import NAMES
 
 type Then = Literal[
     "answer", "error", "overflow", "signature", "stream_error", "garble", "drop", "hang", "refuse", "reset"
@@ -75,6 +77,22 @@ class Rule(BaseModel):
     after_bytes: int | None = Field(None, ge=0)
     event_delay: float = Field(0, ge=0, description="seconds before each event of a stream")
     text: str | None = Field(None, description="what the model says")
+
+    @field_validator("nth")
+    @classmethod
+    def _check_nth(cls, nth: int | list[int] | None) -> int | list[int] | None:
+        numbers = nth if isinstance(nth, list) else [] if nth is None else [nth]
+        if nth == [] or any(number < 1 for number in numbers):
+            raise ValueError("calls are counted from 1")
+        return nth
+
+    @field_validator("dialect")
+    @classmethod
+    def _check_dialect(cls, dialect: str) -> str:
+        """What no path speaks would never be met."""
+        if dialect and not any(fnmatchcase(name, dialect) for name in NAMES):
+            raise ValueError(f"there is no dialect {dialect!r}; there are {', '.join(NAMES)}")
+        return dialect
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
@@ -132,7 +150,12 @@ def _sentence(text: str, source: str, place: tuple[Any, ...], message: str, kind
     where = f"{source}, line {line}" if line else source
     said = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        said = f"there is no such field; a rule has {', '.join(sorted(_field_names()))}"
+        has = (
+            f"a rule has {', '.join(sorted(_field_names()))}"
+            if len(place) > 1
+            else "there are keys and rules"
+        )
+        said = f"there is no such field; {has}"
     return f"{where}: {_dotted(place)}: {said}"
 
 

@@ -103,7 +103,13 @@ def test_counters() -> None:
         ("[[rules]\n", "test is not a scenario: "),
         ('{"rules": [', "test is not a scenario: "),
         ('{"rules": [{"then": "hang"}, {"then": 3}]}', "test: rules[2].then: Input should be"),
-        ("[[rule]]", "test: rule: there is no such field"),
+        ("[[rule]]", "test: rule: there is no such field; there are keys and rules"),
+        ("[[rules]]\nthen='hang'\nnth=0", "test, line 3: rules[1].nth: calls are counted from 1"),
+        ("[[rules]]\nthen='hang'\nnth=[1, 0]", "test, line 3: rules[1].nth: calls are counted from 1"),
+        (
+            "[[rules]]\nthen='hang'\ndialect='antropic'",
+            "line 3: rules[1].dialect: there is no dialect 'antropic'",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, said: str) -> None:
