@@ -2,9 +2,10 @@
 
 import builtins
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from llm_intercept.errors import InterceptError, NotFound
+from llm_intercept.errors import Forbidden, InterceptError, NotFound
 from llm_intercept.manage.desk import Desk
 from llm_intercept.policy.actor import Actor
 from llm_intercept.store.audit_rows import Outcome, Thing
@@ -44,6 +45,7 @@ class Tokens:
     def create(self, actor: Actor, project: str, name: str, **options: Any) -> NewToken:
         """The text of the token is in what is returned, and nowhere else."""
         named = f"{project}/{name}"
+        options["user"] = self._whose(actor, "token.create", named, options.get("user", ""))
         return self._desk.change(
             actor,
             "token.create",
@@ -60,6 +62,7 @@ class Tokens:
     ) -> tuple[NewToken, ...]:
         """So many at once, or none; one audit row names them all."""
         named = f"{project}/{name}"
+        wanted = replace(wanted, user=self._whose(actor, "token.create_batch", named, wanted.user))
         return self._desk.change(
             actor,
             "token.create_batch",
@@ -71,12 +74,16 @@ class Tokens:
         )
 
     def change(self, actor: Actor, reference: str, project: str | None = None, **changes: Any) -> Token:
+        self._leave_alone(actor, "token.change", reference, project)
+        if changes.get("user") is not None:
+            changes["user"] = self._whose(actor, "token.change", reference, changes["user"])
         return self._change(
             actor, "token.change", reference, project, lambda id_: self._store.change(id_, **changes)
         )
 
     def refresh(self, actor: Actor, reference: str, project: str | None = None, **options: Any) -> NewToken:
         """A new secret for the same token."""
+        self._leave_alone(actor, "token.refresh", reference, project)
         token = self._found(actor, "token.refresh", reference, project)
         return self._desk.change(
             actor,
@@ -160,6 +167,28 @@ class Tokens:
     def _found(self, actor: Actor, action: str, reference: str, project: str | None) -> Token:
         named = f"{project}/{reference}" if project else reference
         return self._looked_up(actor, action, named, lambda: self.get(actor, reference, project))
+
+    def _whose(self, actor: Actor, action: str, named: str, user: str) -> str:
+        """A token that a member makes is that member's: limits on users hold for whoever they are set on."""
+        me = self._desk.control.users.find(actor.user_id) if actor.user_id else None
+        if actor.role == "admin" or me is None:
+            return user
+        known = self._desk.control.users.find(user) if user else me
+        if known is None or known.id != me.id:
+            self._desk.denied(actor, action, Thing("token", named))
+            raise Forbidden(f"tokens that {me.name} makes are {me.name}'s own; an admin can make others")
+        return me.name
+
+    def _leave_alone(self, actor: Actor, action: str, reference: str, project: str | None) -> None:
+        """What another user calls with is not for a member to change, or to have the secret of."""
+        if actor.role == "admin":
+            return
+        token = self._found(actor, action, reference, project)
+        if token.user_id and token.user_id != actor.user_id and self._is_own(actor, token):
+            self._desk.denied(actor, action, thing_of(token))
+            raise Forbidden(
+                f"the token {token.name} is {token.user}'s; suspend or revoke it, or ask an admin"
+            )
 
     def _own(self, actor: Actor, action: str, named: str, find: Callable[[], Sequence[Project]]) -> bool:
         """Whether all of them are projects of the actor."""

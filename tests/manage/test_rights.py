@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from llm_intercept.errors import Forbidden, InterceptError, NotFound
 from llm_intercept.manage import Actor, Management
 from llm_intercept.manage.rights import Area, may_change, may_see
+from llm_intercept.policy.allow import Policy
 from llm_intercept.policy.failures import Failures
 from llm_intercept.policy.limits import Limit
 from llm_intercept.policy.routing import Route, RouteTarget
@@ -126,6 +127,34 @@ def test_nobody_else_changes_tokens(manage: Management, world: People, who: str,
     assert everything(manage) == state
     assert count(manage) == before + 1
     assert (last(manage).action, last(manage).outcome) == (action, "denied")
+
+
+def test_a_token_that_a_member_makes_is_the_members_own(manage: Management, people: People) -> None:
+    """A limit on mia would mean nothing if her tokens could be nobody's, or vic's."""
+    assert manage.tokens.create(people.member, "red", "a").token.user == "mia"
+    assert manage.tokens.create(people.member, "red", "b", user="mia@example.com").token.user == "mia"
+    made = manage.tokens.create_many(people.member, "red", "c", 2, Wanted())
+    assert {new.token.user for new in made} == {"mia"}
+    for user in ("vic", "ci"):
+        with pytest.raises(Forbidden, match="mia's own"):
+            manage.tokens.create(people.member, "red", "d", user=user)
+        with pytest.raises(Forbidden, match="mia's own"):
+            manage.tokens.create_many(people.member, "red", "d", 2, Wanted(user=user))
+        with pytest.raises(Forbidden, match="mia's own"):
+            manage.tokens.change(people.member, "a", "red", user=user)
+        assert (last(manage).action, last(manage).outcome) == ("token.change", "denied")
+    assert manage.tokens.change(people.member, "laptop", "red", user="mia").user == "mia"
+    assert manage.tokens.create(people.admin, "red", "e", user="ci").token.user == "ci"
+
+
+def test_the_secret_of_somebody_elses_token_is_not_to_be_had(manage: Management, people: People) -> None:
+    with pytest.raises(Forbidden, match="is vic's"):
+        manage.tokens.refresh(people.member, "phone", "red")
+    with pytest.raises(Forbidden, match="is vic's"):
+        manage.tokens.change(people.member, "phone", "red", policy=Policy())
+    assert (last(manage).outcome, last(manage).object_name) == ("denied", "red/phone")
+    assert manage.tokens.suspend(people.member, "phone", "red").state == "suspended"
+    assert manage.tokens.revoke(people.member, "phone", "red").state == "revoked"
 
 
 def test_a_viewer_may_not_even_revoke_an_own_token(manage: Management, world: People) -> None:
