@@ -6,7 +6,7 @@ import pytest
 
 from llm_intercept.wire import codecs
 from llm_intercept.wire.codec import Context, Target
-from llm_intercept.wire.families.structured import fits
+from llm_intercept.wire.families.structured import fits, is_strict
 from llm_intercept.wire.ir import Format, Message, Request, Text
 
 TEXT = {"type": "string"}
@@ -46,3 +46,39 @@ def test_an_empty_message_is_an_empty_text_for_openai_responses() -> None:
     talk = Message("user", ()), Message("user", (Text("q"),))
     body = codecs.get("openai_responses").encode_request(Request("m", talk), Context()).body
     assert [item["content"] for item in body["input"]] == ["", "q"]
+
+
+SHUT = {"type": "object", "properties": {"a": TEXT}, "required": ["a"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (SHUT, True),
+        ({**SHUT, "properties": {"a": {"type": "array", "items": SHUT}}}, True),
+        (
+            {
+                **SHUT,
+                "properties": {"a": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/S"}]}},
+                "$defs": {"S": SHUT},
+            },
+            True,
+        ),
+        ({**SHUT, "required": []}, False),
+        ({**SHUT, "additionalProperties": True}, False),
+        ({**SHUT, "properties": {"a": {**TEXT, "minLength": 1}}}, False),
+        ({**SHUT, "properties": {"a": {}}}, False),
+        ({**SHUT, "properties": {"a": {"type": "array"}}}, False),
+        ({**SHUT, "required": [{}]}, False),
+        (TEXT, False),
+        (None, False),
+    ],
+)
+@pytest.mark.parametrize("target", ["openai_chat", "openai_responses"])
+def test_what_other_dialects_promise_openai_promises_too(target: str, schema: Any, strict: bool) -> None:
+    """Anthropic, Gemini and Ollama keep to a schema without a word more; OpenAI only where it is strict."""
+    assert is_strict(schema) is strict
+    asked = Request("m", (Message("user", (Text("q"),)),), format=Format("schema", schema, "shape"))
+    body = codecs.get(target).encode_request(asked, Context()).body
+    form = body["response_format"]["json_schema"] if target == "openai_chat" else body["text"]["format"]
+    assert form.get("strict", False) is strict

@@ -126,6 +126,37 @@ def _is_map(schema: Mapping[str, Json]) -> bool:
     return schema.get("type") == "object" and not schema.get("properties")
 
 
+_STRICT = frozenset(
+    (
+        *("type", "description", "title", "enum", "const", "properties", "required", "items", "anyOf"),
+        *("additionalProperties", "$ref", "$defs"),
+    )
+)
+
+
+def is_strict(schema: Json) -> bool:
+    """Whether OpenAI can hold its models to the schema: each object is closed and wants all its members."""
+    return isinstance(schema, dict) and schema.get("type") == "object" and _strict(schema)
+
+
+def _strict(schema: Json) -> bool:
+    if not isinstance(schema, dict) or not schema.keys() <= _STRICT:
+        return False
+    named, kind = mapping(schema.get("properties")), schema.get("type")
+    if kind == "array" and "items" not in schema:
+        return False
+    if (kind == "object" or named) and not _is_shut(schema, named):
+        return False
+    inner = [*named.values(), *mapping(schema.get("$defs")).values(), *items(schema.get("anyOf"))]
+    inner += [schema["items"]] if "items" in schema else []
+    return all(map(_strict, inner)) and bool(schema.keys() & {"type", "enum", "const", "anyOf", "$ref"})
+
+
+def _is_shut(schema: Mapping[str, Json], named: Mapping[str, Json]) -> bool:
+    wanted = schema.get("required", [])
+    return schema.get("additionalProperties") is False and all(name in items(wanted) for name in named)
+
+
 def _renamed(name: str) -> str:
     return "anyOf" if name == "oneOf" else name
 

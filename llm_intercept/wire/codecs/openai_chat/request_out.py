@@ -9,7 +9,7 @@ from llm_intercept.wire.codecs.openai_chat import messages_out, order, reasoning
 from llm_intercept.wire.codecs.openai_chat.terms import LIMIT, NAME, REASONING, members, own
 from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.settled import settled
-from llm_intercept.wire.families.structured import WORDS, asked, mentioned
+from llm_intercept.wire.families.structured import WORDS, asked, is_strict, mentioned
 from llm_intercept.wire.families.unseen import seen
 from llm_intercept.wire.ir import Format, Message, Request, Sampling
 from llm_intercept.wire.toolids import fitted
@@ -122,8 +122,9 @@ def _form(wanted: Format, native: bool, context: Context) -> dict[str, Any]:
         inner["description"] = wanted.description
     if wanted.schema:
         inner["schema"] = wanted.schema
-    if wanted.strict is not None:
-        inner["strict"] = wanted.strict
+    strict = wanted.strict if native or wanted.strict is not None else is_strict(wanted.schema) or None
+    if strict is not None:
+        inner["strict"] = strict
     return {"type": "json_schema", "json_schema": inner}
 
 

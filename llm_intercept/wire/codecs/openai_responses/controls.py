@@ -6,7 +6,8 @@ from typing import Any
 from llm_intercept.wire.codec import Context, Untranslatable
 from llm_intercept.wire.codecs.openai_responses.effort import effort_for
 from llm_intercept.wire.codecs.openai_responses.items import string
-from llm_intercept.wire.codecs.openai_responses.terms import SHORT, TARGET, Members, Raw, own, rest
+from llm_intercept.wire.codecs.openai_responses.terms import NAME, SHORT, TARGET, Members, Raw, own, rest
+from llm_intercept.wire.families import structured
 from llm_intercept.wire.fields import items, mapping
 from llm_intercept.wire.ir import Format, Reasoning, Request, Sampling
 from llm_intercept.wire.toolids import fitted
@@ -150,13 +151,13 @@ _FORMATS: dict[str, Any] = {
 def encode_text(request: Request, context: Context) -> Raw | None:
     raw: Raw = dict(mapping(own(request.extras).get("@text")))
     if request.format is not None:
-        raw["format"] = _written_format(request.format)
+        raw["format"] = _written_format(request.format, NAME in request.extras)
     if request.verbosity is not None and _taken("verbosity", context):
         raw["verbosity"] = request.verbosity
     return raw or None
 
 
-def _written_format(told: Format) -> Raw:
+def _written_format(told: Format, native: bool) -> Raw:
     if told.kind == "text":
         return {"type": "text"}
     if told.kind == "json":
@@ -165,8 +166,9 @@ def _written_format(told: Format) -> Raw:
     raw["schema"] = told.schema or {}
     if told.description:
         raw["description"] = told.description
-    if told.strict is not None:
-        raw["strict"] = told.strict
+    strict = told.strict if native or told.strict is not None else structured.is_strict(told.schema) or None
+    if strict is not None:
+        raw["strict"] = strict
     return raw
 
 
