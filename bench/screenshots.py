@@ -29,6 +29,7 @@ from llm_intercept.cli.dashboard import login_link, serve_arguments
 from llm_intercept.home import Home
 from llm_intercept.manage.house import next_backup
 from llm_intercept.policy.allow import Policy
+from llm_intercept.policy.cooling import Headroom, Room, as_json
 from llm_intercept.policy.limits import NANOS, Limit
 from llm_intercept.policy.parameters import Range
 from llm_intercept.policy.routing import Route, RouteMatch
@@ -38,6 +39,7 @@ from llm_intercept.settings import CaptureSettings, Settings
 from llm_intercept.store.bodies import Body, Capture, write_bodies
 from llm_intercept.store.control import Control
 from llm_intercept.store.migrate import connect
+from llm_intercept.store.pools import Changes, KeyRow, write_changes
 from llm_intercept.store.reservations import Counters
 from llm_intercept.store.rows import AttemptRow, RequestRow
 from llm_intercept.store.usage import write_batch
@@ -211,6 +213,7 @@ def prepare(home: Home, now: int) -> None:
     with closing(connect(home.usage_db)) as usage:
         row = one_call(now - 20_000_000)
         write_batch(usage, [row])
+        write_changes(usage, health(now), now)
     with closing(connect(home.bodies_db)) as stored:
         write_bodies(stored, Capture(CaptureSettings()), [(row.id, bodies())])
     with closing(Control(home.control_db, Vault.load(home.secret_key, {}))) as control:
@@ -219,6 +222,16 @@ def prepare(home: Home, now: int) -> None:
             count(control, counters, now / 1e6)
     backup.make(home, next_backup(home, now / 1e6), backup.Wanted(), now / 1e6, lambda _: None)
     presence.announce(home.path, "http://127.0.0.1:8080")
+
+
+def health(now: int) -> Changes:
+    """What the providers' last answers told of the keys."""
+    rooms = Headroom(requests=Room(4000, 3712), tokens=Room(400_000, 251_380))
+    rows = [
+        KeyRow("anthropic", "team", "", 0, "", as_json(rooms), now),
+        KeyRow("anthropic", "backup", "", now + 95_000_000, "429: too many requests", "", now),
+    ]
+    return Changes(keys={(row.provider, row.credential, row.model): row for row in rows})
 
 
 def furnish(control: Control) -> None:
@@ -319,7 +332,7 @@ def main() -> None:
             with server(chosen) as settings:
                 base = f"http://127.0.0.1:{settings.dashboard.port}"
                 wanted = [shot for shot in shots if shot.name in (given.only or [shot.name])]
-                if not given.only:
+                if chosen is home and not given.only:
                     take(browser, Shot("login", "/", height=480), base, None, folder)
                 context = browser.new_context()
                 context.new_page().goto(login_link(chosen, settings))

@@ -105,7 +105,7 @@ _TITLES = {
     "ttft_ms": "First token",
     "cost_nanos": "Cost",
     "request_id": "Request",
-    "ts": "Time",
+    "ts": "Time (UTC)",
 }
 
 

@@ -91,9 +91,9 @@ def test_keys_with_what_is_left(visitor: Visitor, empty: Home, control: Control)
     )
     text = visitor.get(PATH).text
     shown = words(text)
-    assert "cooling until 07:45:08 429 slow down" in shown
+    assert "cooling until 07:45:08 UTC 429 slow down" in shown
     assert "3,999 of 4,000 requests 12,345 input tokens" in shown
-    assert "in use not for o3 until 07:45:38 : 403 no access" in shown
+    assert "in use not for o3 until 07:45:38 UTC : 403 no access" in shown
     assert "disabled" in shown
     for hidden in ("long ago", "403 over", "deleted", "abcdefghijkl"):
         assert hidden not in text
@@ -112,7 +112,7 @@ def test_breakers_in_trouble_come_first(visitor: Visitor, empty: Home) -> None:
     shown = words(text)
     places = [shown.index(name) for name in ("trying", "gpt-5", "due", "calm")]
     assert places == sorted(places)
-    assert "open until 07:45:08 503: &lt;overloaded&gt;" in shown
+    assert "open until 07:45:08 UTC 503: &lt;overloaded&gt;" in shown
     assert "opened 3 times in a row" in shown
     assert "open the next call is a trial timeout" in shown
     assert text.count(">Reset<") == 3
