@@ -62,4 +62,5 @@ def next_backup(home: Home, now: float) -> Path:
     """Where a backup goes that nobody has named: into the home, called after the moment."""
     home.backups.mkdir(mode=0o700, exist_ok=True)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    return home.backups / f"llm-intercept-{stamp}.tar"
+    names = (f"llm-intercept-{stamp}{more}.tar" for more in ("", *(f"-{n}" for n in range(2, 1000))))
+    return next(home.backups / name for name in names if not (home.backups / name).exists())

@@ -53,7 +53,7 @@ def find(home: Home, name: str) -> Path:
     for path in _paths(home):
         if path.name == name:
             return path
-    raise NotFound(f"there is no backup {name!r}")
+    raise NotFound(f"there is no backup {name!r}; `llm-intercept backup --list` shows all")
 
 
 def secrets_of(path: Path) -> str:

@@ -6,6 +6,7 @@ from datasette.utils.asgi import Request
 from pydantic import Field
 
 from llm_dashboard.api.exporting import FILES, Send, send_pieces, start
+from llm_dashboard.api.fields import span, time_zone
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, cursor, place_of
 from llm_dashboard.api.problem import Problem
@@ -93,7 +94,10 @@ class AuditExport(_Rows):
 
 
 def _query(call: Call[Any, Nothing]) -> AuditQuery:
-    fields = call.query.model_dump(exclude={"limit", "cursor", "format"})
+    query = call.query
+    # Here it is told which of them is wrong.
+    span(("since", query.since), ("until", query.until), time_zone(query.timezone), call.now_us)
+    fields = query.model_dump(exclude={"limit", "cursor", "format"})
     return asked(now_us=call.now_us, **fields)
 
 

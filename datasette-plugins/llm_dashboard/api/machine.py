@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
+from llm_dashboard.api.fields import span, time_zone
 from llm_dashboard.api.maintenance import house, table
 from llm_dashboard.api.operation import Call, Nothing, View
 from llm_dashboard.api.paging import Paged, page, place_of
 from llm_intercept import config, logsearch
 from llm_intercept.logsearch import Line, Search
-from llm_intercept.store.report_days import checked_zone, local_window
 
 _LOGS = "logs"
 
@@ -82,8 +82,8 @@ async def logs(call: Call[LogFilters, Nothing]) -> object:
     """The newest line first. Admins only."""
     await call.stage.manage(lambda management: house(management).may_look(call.actor))
     asked = call.query
-    span = local_window(asked.since, asked.until, checked_zone(asked.timezone), call.now_us)
-    wanted = Search(asked.text, asked.kind or None, asked.level or None, span.since / 1e6, span.until / 1e6)
+    found = span(("since", asked.since), ("until", asked.until), time_zone(asked.timezone), call.now_us)
+    wanted = Search(asked.text, asked.kind or None, asked.level or None, found.since / 1e6, found.until / 1e6)
     place = place_of(asked.cursor, _LOGS, int, int)
     return await asyncio.to_thread(_page, call, wanted, place)
 

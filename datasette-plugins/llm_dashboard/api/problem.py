@@ -1,5 +1,6 @@
 """What goes wrong, in one shape and with a code for each cause."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -94,17 +95,39 @@ def of_error(error: InterceptError) -> Problem:
 
 def of_validation(error: ValidationError) -> Problem:
     """The first thing that is wrong with what was sent. The value is not repeated: it may be a secret."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     # Of a field that may be one of several kinds the kinds stand there as well: `literal['a','b']`.
     field = ".".join(str(part) for part in first["loc"] if "[" not in str(part)) or None
-    text = first["msg"].removeprefix("Value error, ")
+    text = _sentence(first)
     if first["type"] == "json_invalid":
         return Problem("invalid_json", f"The body is not JSON: {text.removeprefix('Invalid JSON: ')}.")
     if first["type"] == "extra_forbidden":
         return Problem("unknown_field", f"The field {field} is not known here.", field)
     if first["type"] == "missing":
         return Problem("missing_field", f"The field {field} is missing.", field)
-    return Problem("invalid_value", f"{field}: {text}." if field else f"{text}.", field)
+    return Problem("invalid_value", f"{field}: {text}." if field else f"{_capital(text)}.", field)
+
+
+# What a pattern means, where fields have one.
+_PATTERNS = {
+    r"^[A-Za-z0-9._-]{1,64}$": "takes 1 to 64 of A-Z a-z 0-9 . _ -",
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$": "write a day as 2026-11-01",
+    r"^([1-5][0-9]{2}|[1-5]xx)?$": "write a status as 429, or several as 4xx",
+}
+
+
+def _sentence(first: Mapping[str, Any]) -> str:
+    """pydantic's words, or better ones."""
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "string_pattern_mismatch":
+            return _PATTERNS.get(context["pattern"], str(first["msg"]))
+        case "too_short" | "too_long":
+            text = context["field_type"] == "Value"  # of a secret
+            most = first["type"] == "too_long"
+            number = context["max_length" if most else "min_length"]
+            return f"takes at {'most' if most else 'least'} {number} {'characters' if text else 'entries'}"
+    return str(first["msg"]).removeprefix("Value error, ")
 
 
 def _capital(text: str) -> str:

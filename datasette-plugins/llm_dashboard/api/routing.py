@@ -7,6 +7,7 @@ from pydantic import Field
 
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, sliced
+from llm_dashboard.api.problem import Problem
 from llm_intercept.errors import ConfigError, Conflict, Forbidden, NotFound
 from llm_intercept.manage import Management
 from llm_intercept.policy.routing import Route
@@ -131,7 +132,7 @@ def get(management: Management, call: Call[Nothing, Nothing]) -> object:
 def put(management: Management, call: Call[Nothing, Route]) -> object:
     """Made, or changed in its place. Admins only."""
     if call.body.name.lower() != call.path["route"].lower():
-        raise ConfigError("the name in the body is not the one in the path")
+        raise Problem("unusable", "The name in the body is not the one in the path.", "name")
     return management.routes.set(call.actor, _checked(management, call.body))
 
 

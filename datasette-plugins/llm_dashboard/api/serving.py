@@ -17,6 +17,7 @@ from llm_dashboard.api.caller import NOBODY, Caller, caller_of
 from llm_dashboard.api.operation import Call, Operation
 from llm_dashboard.api.problem import Problem, of_error
 from llm_dashboard.api.rate import Rates
+from llm_dashboard.api.wording import Wording
 from llm_intercept.errors import InterceptError
 from llm_intercept.identifiers import new_request_id
 from llm_intercept.policy.apitokens import allows
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "/-/api"
 ROUTE = r"^/-/api(?P<rest>/.+)$"
 _JSON = "application/json; charset=utf-8"
+_WORDING = Wording(operations.ALL)
 
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -38,7 +40,7 @@ async def serve(datasette: Datasette, request: Request, send: Send) -> Response 
     except Problem as error:
         return problem(error, id_)
     except InterceptError as error:
-        return problem(of_error(error), id_)
+        return problem(_WORDING.told(of_error(error)), id_)
 
 
 def problem(error: Problem, request_id: str) -> Response:
@@ -73,7 +75,7 @@ async def _answered(
     operation, path = _resolved(method, _rest(request))
     caller = caller_of(request)
     if operation.scope != "none":
-        _admit(operation, caller)
+        _admit(operation, caller, request)
     if caller is not None:
         _count(found, datasette, f"actor {caller.actor.kind} {caller.actor.user_id} {caller.actor.name}")
     call = await _read(found, operation, caller, path, request)
@@ -104,11 +106,11 @@ def _resolved(method: str, rest: str) -> tuple[Operation, Mapping[str, str]]:
     raise Problem("no_such_operation", "There is no such operation; /-/api/docs lists them.")
 
 
-def _admit(operation: Operation, caller: Caller | None) -> None:
+def _admit(operation: Operation, caller: Caller | None, request: Request) -> None:
     if caller is None:
         raise Problem(
             "unauthenticated",
-            "Log in, or send `Authorization: Bearer llm_api_...`.",
+            _nobody(request.headers.get("authorization", "")),
             headers=(("www-authenticate", 'Bearer realm="llm-intercept"'),),
         )
     if caller.scope and not allows(caller.scope, operation.scope):
@@ -116,6 +118,18 @@ def _admit(operation: Operation, caller: Caller | None) -> None:
             "scope_missing",
             f"This needs an API token with the scope `{operation.scope}`, not `{caller.scope}`.",
         )
+
+
+def _nobody(sent: str) -> str:
+    """Why it is nobody, as far as that helps; of what was sent only its kind is told."""
+    _, _, token = sent.partition(" ")
+    if token.startswith("llm_api_"):
+        return (
+            "This API token does not work: it is not known, has expired or was revoked, or its user is off."
+        )
+    if token.startswith("lli_"):
+        return "This is the token of a project, for calls; the API takes `Authorization: Bearer llm_api_...`."
+    return "Log in, or send `Authorization: Bearer llm_api_...`."
 
 
 def _count(found: stage.Stage, datasette: Datasette, key: str) -> None:

@@ -7,7 +7,7 @@ from datasette.utils.asgi import Request
 from pydantic import Field, model_validator
 
 from llm_dashboard.api.exporting import FILES, Send, send_all
-from llm_dashboard.api.fields import Text
+from llm_dashboard.api.fields import Text, span, time_zone
 from llm_dashboard.api.operation import Call, Model, Nothing, Table
 from llm_dashboard.api.paging import page, place_of
 from llm_dashboard.api.problem import Problem
@@ -25,7 +25,6 @@ from llm_dashboard.api.usage_views import (
 )
 from llm_intercept.errors import Forbidden
 from llm_intercept.store import report_days, reports
-from llm_intercept.store.report_days import checked_zone, local_window
 from llm_intercept.store.report_terms import Dimension, RowDimension, Scope
 from llm_intercept.store.report_time import Window
 from llm_intercept.store.reports import Filters
@@ -84,8 +83,9 @@ class ExportFilters(UsageFilters):
 
 def window(call: Call[Any, Any]) -> Window:
     asked: UsageFilters = call.query
-    zone = checked_zone(asked.timezone)
-    return local_window(asked.since or asked.start_date, asked.until or asked.end_date, zone, call.now_us)
+    since = ("start_date", asked.start_date) if asked.start_date else ("since", asked.since)
+    until = ("end_date", asked.end_date) if asked.end_date else ("until", asked.until)
+    return span(since, until, time_zone(asked.timezone), call.now_us)
 
 
 def filters_of(call: Call[Any, Any], scope: Scope) -> Filters:
@@ -130,7 +130,7 @@ def timeseries(conn: sqlite3.Connection, call: Call[SeriesFilters, Nothing], sco
 def _over_time(
     conn: sqlite3.Connection, call: Call[Any, Any], scope: Scope, interval: Literal["hour", "day"]
 ) -> object:
-    zone, filters = checked_zone(call.query.timezone), filters_of(call, scope)
+    zone, filters = time_zone(call.query.timezone), filters_of(call, scope)
     lines = report_days.over_time(conn, window(call), interval, filters, zone)
     return {"by": interval, "items": [line_view(line) for line in lines]}
 

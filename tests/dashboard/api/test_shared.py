@@ -37,9 +37,9 @@ def code(answer: Any) -> tuple[int, str]:
         ("GET", "/users?nonsense=1", (422, "unknown_field")),
         ("GET", "/users?cursor=nonsense", (400, "invalid_cursor")),
         ("GET", "/users?cursor=WyJwcm9qZWN0cyIsImEiXQ", (400, "invalid_cursor")),
-        ("GET", "/usage/summary?timezone=Mars/Base", (422, "unusable")),
-        ("GET", "/usage/summary?since=whenever", (422, "unusable")),
-        ("GET", "/usage/summary?since=2026-11-03&until=2026-11-01", (422, "unusable")),
+        ("GET", "/usage/summary?timezone=Mars/Base", (422, "invalid_value")),
+        ("GET", "/usage/summary?since=whenever", (422, "invalid_value")),
+        ("GET", "/usage/summary?since=2026-11-03&until=2026-11-01", (422, "invalid_value")),
         ("GET", "/usage/summary?since=1d&start_date=2026-11-01", (422, "invalid_value")),
         ("GET", "/usage/hourly?since=2020-01-01&until=2026-01-01&timezone=Asia/Tokyo", (200, "")),
         ("GET", f"/usage/summary?since={'9' * 39}d", (200, "")),
@@ -84,6 +84,90 @@ def test_values_have_to_be_of_their_kind(world: World, method: str, path: str, b
     answer = world.ask(method, path.replace("{limit-set}", world.ids["limit-set"]), body)
     assert code(answer) == (422, "invalid_value"), answer.text
     assert answer.json()["error"]["field"].startswith(field)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "said"),
+    [
+        ("/usage/daily?timezone=Mars", "timezone", "'Mars' is not a time zone"),
+        ("/usage/daily?since=whenever", "since", "'whenever' is not a time"),
+        ("/usage/daily?until=whenever", "until", "'whenever' is not a time"),
+        ("/usage/daily?start_date=2026-13-01", "start_date", "2026-13-01"),
+        ("/usage/daily?end_date=tomorrow", "end_date", "write a day as 2026-11-01"),
+        ("/usage/daily?since=2026-11-03&until=2026-11-01", "until", "lies before"),
+        ("/usage/daily?status=9xx", "status", "429, or several as 4xx"),
+        ("/audit?since=whenever", "since", "'whenever' is not a time"),
+        ("/maintenance/logs?timezone=Mars", "timezone", "is not a time zone"),
+    ],
+)
+def test_the_parameter_that_is_wrong_is_named(world: World, path: str, field: str, said: str) -> None:
+    answer = world.get(path)
+    assert code(answer) == (422, "invalid_value")
+    assert answer.json()["error"]["field"] == field
+    assert said in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("GET", "/users/nobody", None, "There is no user 'nobody'; `GET /-/api/users` shows all."),
+        (
+            "POST",
+            "/tokens",
+            {"project": "none", "name": "x"},
+            "There is no project named 'none'; `POST /-/api/projects` makes one.",
+        ),
+        ("GET", "/routes/none", None, "There is no route 'none'; `GET /-/api/routes` shows all."),
+        ("GET", "/aliases/none", None, "There is no alias 'none'; `GET /-/api/aliases` shows all."),
+        ("POST", "/credentials", {"provider": "openai", "key": ""}, "The key is empty."),
+        (
+            "POST",
+            "/maintenance/backups/none/verify",
+            None,
+            "There is no backup 'none'; `GET /-/api/maintenance/backups` shows all.",
+        ),
+        (
+            "POST",
+            "/users",
+            {"name": "a b"},
+            "name: takes 1 to 64 of A-Z a-z 0-9 . _ -.",
+        ),
+        ("POST", "/tokens/revoke", {"tokens": []}, "tokens: takes at least 1 entries."),
+        (
+            "POST",
+            "/maintenance/backups",
+            {"passphrase": "short"},
+            "passphrase: takes at least 12 characters.",
+        ),
+        (
+            "POST",
+            "/limits",
+            {"scope": "global", "name": "x", "measure": "cost", "amount": 5},
+            "A global limit is about everything and has no name.",
+        ),
+    ],
+)
+def test_errors_say_what_to_do_in_words_of_the_api(
+    world: World, method: str, path: str, body: Any, said: str
+) -> None:
+    answer = world.ask(method, path, body)
+    assert answer.json()["error"]["message"] == said
+    assert "--" not in answer.text
+    assert "llm-intercept " not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("authorization", "said"),
+    [
+        ("Bearer llm_api_wrong", "This API token does not work"),
+        ("Bearer lli_something", "This is the token of a project"),
+        ("Basic cm9vdDpyb290", "Log in, or send"),
+    ],
+)
+def test_strangers_are_told_what_is_missing(world: World, authorization: str, said: str) -> None:
+    answer = world.get("/users", who=None, authorization=authorization)
+    assert code(answer) == (401, "unauthenticated")
+    assert answer.json()["error"]["message"].startswith(said)
 
 
 def test_a_body_that_is_too_large_is_not_read(world: World) -> None:
