@@ -20,7 +20,7 @@ _FILTERS = (
     click.option("--action", default="", metavar="NAME", help="token.create, 'key.*', '*.delete'."),
     click.option("--kind", default="", help="What it was done to: project, token, key, limit, ..."),
     click.option("--name", default="", metavar="NAME|ID", help="To which one: demo, 'demo/*', prj_..."),
-    click.option("--outcome", default="", type=click.Choice(["", *OUTCOMES]), help="ok, denied or failed."),
+    click.option("--outcome", type=click.Choice(OUTCOMES), help="What came of it."),
     click.option("--source", default="", metavar="IP", help="From this address, or `local`."),
     click.option("--text", default="", help="Rows in which this occurs, upper or lower case."),
     click.option("--since", default="", metavar="WHEN", help="From: 7d, 24h, today, 2026-11-01."),
@@ -46,7 +46,7 @@ def filters[F: Callable[..., Any]](function: F) -> F:
 
 
 def _query(session: Session, options: dict[str, Any]) -> AuditQuery:
-    return asked(now_us=session.now_us, **options)
+    return asked(now_us=session.now_us, **options | {"outcome": options["outcome"] or ""})
 
 
 @click.group
