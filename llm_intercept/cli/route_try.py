@@ -13,11 +13,13 @@ from typing import Any
 
 import click
 
+from llm_intercept import resources
 from llm_intercept.cli.clients import require_ready
 from llm_intercept.cli.output import json_option, milliseconds, print_json, print_table
 from llm_intercept.cli.route_call import Way, body, way
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import InterceptError, NotFound
+from llm_intercept.policy.facts import Facts
 from llm_intercept.policy.routing import Route
 from llm_intercept.store import report_rows
 from llm_intercept.store.projects import DEFAULT_PROJECT
@@ -81,6 +83,8 @@ def test_route(
     llm-intercept route test claude-sonnet-4-5 --project demo
     """
     plan = _plan(session, name, model, project)
+    if not plan.route and not Facts(session.registry.providers, resources.model_catalogue).known(plan.model):
+        click.echo(f"Note: there is no route {name!r}, and no list knows such a model", err=True)
     require_ready(session.proxy_url)
     how = way(session, plan.model, provider, dialect)
     with _token(session, plan, token) as text:
@@ -184,9 +188,11 @@ def _row_of(session: Session, request_id: str) -> dict[str, Any]:
 def _print(plan: _Plan, status: int, row: dict[str, Any]) -> None:
     by = f"by the route {row['route']}" if row["route"] else "by no route"
     took = milliseconds(row["duration_ms"] or 0.0)
-    click.echo(f"{plan.model}: {status} {by}, {len(row['tries'])} attempts, {took}")
+    count = len(row["tries"])
+    click.echo(f"{plan.model}: {status} {by}, {count} attempt{'' if count == 1 else 's'}, {took}")
     if plan.route and row["route"] != plan.route:
-        click.echo(f"Another route took the call: `llm-intercept route explain {plan.model}` says why.")
+        explain = f"`llm-intercept route explain {plan.model}`"
+        click.echo(f"{plan.route} did not take the call: {explain} says why, `route list` if it is enabled.")
     if row["tries"]:
         print_table(_COLUMNS, map(_line, row["tries"]), _FORMATS)
 

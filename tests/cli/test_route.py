@@ -248,7 +248,11 @@ def test_explain_without_a_key(cli, keys) -> None:
 def test_a_test_needs_a_proxy(cli, keys, home: Path) -> None:
     cli("init")
     (home / "config.toml").write_text("port = 1\n")
-    assert "start one with `llm-intercept up`" in cli("route", "test", "gpt-5", code=1).stderr
+    known = cli("route", "test", "gpt-5", code=1).stderr
+    assert "start one with `llm-intercept up`" in known
+    assert "Note:" not in known
+    unknown = cli("route", "test", "saef", code=1).stderr
+    assert "Note: there is no route 'saef', and no list knows such a model" in unknown
 
 
 @pytest.mark.parametrize("words", [["--model", "claude-*"], ["--tier", "big"], ["--alias", "f*"]])
