@@ -18,6 +18,8 @@ from llm_intercept.store.breakers import ResetKey
 from llm_intercept.store.credentials import Credential
 from llm_intercept.store.failures import FailureEntry
 from llm_intercept.store.listeners import Listener
+from llm_intercept.store.paging import TokenQuery
+from llm_intercept.store.projects import Project
 
 _SHOWN = 4  # of one kind
 
@@ -57,7 +59,7 @@ def _look(m: Management, visit: Visit) -> Found:
     projects = Lists(m.desk).projects(actor, limit=100_000)
     figures = {
         "projects": _figure(len(projects), sum(not project.active for project in projects), "off"),
-        "tokens": (f"{sum(project.tokens for project in projects):,}", "working"),
+        "tokens": (f"{_working(m, visit, projects):,}", "working"),
         "limits": _figure(len(records := m.limits.list(actor)), sum(not r.enabled for r in records), "off"),
     }
     if actor.role != "admin":
@@ -74,6 +76,13 @@ def _look(m: Management, visit: Visit) -> Found:
         "failures": (str(len(failures)), "simulated" if failures else "nothing simulated"),
     }
     return Found(figures, keys, dict(m.control.breakers.asked()), failures, listeners)
+
+
+def _working(m: Management, visit: Visit, projects: Sequence[Project]) -> int:
+    """Viewers see their own tokens alone, whatever else is in their projects."""
+    if visit.actor.role == "viewer":
+        return len(Lists(m.desk).tokens(visit.actor, TokenQuery(state="active"), limit=1000))
+    return sum(project.tokens for project in projects)
 
 
 def _figure(number: int, others: int = 0, what: str = "") -> tuple[str, str]:

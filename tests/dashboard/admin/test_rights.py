@@ -147,3 +147,15 @@ def test_the_policy_of_these_pages_is_strict(door: Visitor) -> None:
             re.search(r"https?://(?!127\.0\.0\.1)", re.sub(r"placeholder=\"[^\"]*\"", "", answer.text))
             is None
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"), [("vic", ["0", "1 working", "0"]), ("bob", ["2", "0 working", "0"])]
+)
+def test_the_summary_counts_what_is_theirs(door: Visitor, name: str, figures: list[str]) -> None:
+    log_in_as(door, name)
+    text = door.get(MANAGE).text
+    found = re.findall(r'<span class="figure">(.*?)</span>', text)
+    assert [re.sub(r"<[^>]+>", "", each) for each in found] == figures
+    assert "All is well" in text
+    assert "backup" not in text.partition("<main")[2]
