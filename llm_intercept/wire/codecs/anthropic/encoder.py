@@ -14,7 +14,7 @@ from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.anthropic import counters, errors, signatures
 from llm_intercept.wire.codecs.anthropic.answer import REASON, message_id, reason_of, unscored
 from llm_intercept.wire.codecs.anthropic.blocks_out import kind_of, opaque_block, own_citations, tool_id
-from llm_intercept.wire.codecs.anthropic.members import NAME, own, written
+from llm_intercept.wire.codecs.anthropic.members import NAME, as_object, own, written
 from llm_intercept.wire.families import toolnames
 from llm_intercept.wire.fields import compact, dumped
 from llm_intercept.wire.ir import (
@@ -50,7 +50,9 @@ class Slot:
     waiting: list[PartDelta] = field(default_factory=list)
     signature: str = ""
     origin: str = ""
-    held: list[str] = field(default_factory=list)  # the free text of a custom tool, given at the end
+    held: list[str] = field(
+        default_factory=list
+    )  # free text, or arguments that do not begin as an object: given at the end
     opened: bool = False
     ended: bool = False
     closed: bool = False
@@ -181,7 +183,14 @@ class Encoder:
         if part.custom:
             slot.held.append(delta.text)
             return []
-        return self._piece(slot, "input_json_delta", "partial_json", delta.text)
+        return self._arguments(slot, delta.text)
+
+    def _arguments(self, slot: Slot, text: str) -> list[Frame]:
+        """What does not begin as an object waits for its end: SDKs fail over arguments that are no JSON."""
+        if not slot.opened:
+            text = "".join((*slot.held, text))
+            slot.held = [] if text.lstrip().startswith("{") else [text]
+        return [] if slot.held else self._piece(slot, "input_json_delta", "partial_json", text)
 
     def _words(self, slot: Slot, delta: PartDelta) -> list[Frame]:
         frames = self._piece(slot, "text_delta", "text", delta.text) if delta.text else []
@@ -236,6 +245,9 @@ class Encoder:
             frames = [] if slot.opened else self._open(slot)
             if part.custom:
                 text = compact({"input": "".join(slot.held)})
+                frames += self._piece(slot, "input_json_delta", "partial_json", text)
+            elif slot.held and slot.held[0].strip():
+                text = compact(as_object(slot.held[0]))
                 frames += self._piece(slot, "input_json_delta", "partial_json", text)
         elif not isinstance(part, Text | RefusalText):
             return self._close_rare(part)

@@ -5,13 +5,13 @@ wait for it. Only a call of a tool keeps the floor until its end: a text or reas
 another part begins, and goes on in a block of its own should more of it come.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
 from llm_intercept.wire.codec import Context, Frame
 from llm_intercept.wire.codecs.bedrock_converse.answer import LACKING, usage_of
-from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, clients_name, tool_id
+from llm_intercept.wire.codecs.bedrock_converse.blocks import Blocks, clients_name, input_of, tool_id
 from llm_intercept.wire.codecs.bedrock_converse.decoder import BROKEN
 from llm_intercept.wire.codecs.bedrock_converse.errors import exception_of
 from llm_intercept.wire.codecs.bedrock_converse.signatures import after_call, sealed, tagged
@@ -190,10 +190,12 @@ class Encoder:
         if custom:
             part.held += delta.text
             return []
-        if not delta.text:
+        text, part.held = part.held + delta.text, ""
+        if not (part.begun or text.lstrip().startswith("{")):
+            part.held = text  # blanks, or no object: what it is shows at the end
             return []
-        part.begun = part.begun or not delta.text.isspace()
-        return self._block(part, "contentBlockDelta", {"delta": {"toolUse": {"input": delta.text}}})
+        part.begun = True
+        return self._block(part, "contentBlockDelta", {"delta": {"toolUse": {"input": text}}}) if text else []
 
     def _write_thought(self, part: _Open, delta: PartDelta, redacted: bool) -> list[Frame]:
         part.origin = delta.origin or part.origin
@@ -254,8 +256,9 @@ class Encoder:
             case ToolCall(custom=True):
                 written = {"input": compact({"input": part.held})}
                 return self._block(part, "contentBlockDelta", {"delta": {"toolUse": written}})
-            case ToolCall() if not part.begun:
-                return self._block(part, "contentBlockDelta", {"delta": {"toolUse": {"input": "{}"}}})
+            case ToolCall() as call if not part.begun:
+                given = compact(input_of(replace(call, arguments=part.held), self._context))
+                return self._block(part, "contentBlockDelta", {"delta": {"toolUse": {"input": given}}})
             case Thinking(redacted=True):
                 return self._thought(part, {"redactedContent": sealed(part.held, part.origin)})
         return []

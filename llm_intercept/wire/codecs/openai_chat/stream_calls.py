@@ -31,7 +31,7 @@ class _Call:
 
     def fresh(self, given: str) -> str:
         """What of these arguments is new."""
-        if not self.size and given.strip() == "{}":
+        if not self.size and given.strip() in ("", "{}"):
             return ""  # either there are none, or the true ones follow
         if not self.repeats and self.size and given[0] == "{" and len(given) >= self.size:
             self.repeats = self._repeated(given)
