@@ -249,7 +249,11 @@ class Admit:
             read = replace(usage, output=0, reasoning=None, audio_output=None, image_output=None)
             return self._pricing.price(exchange.provider, model, read, when, host).cost_nanos
 
-        return Meter(exchange, reading, self._extend, price, counting.count_tokens)
+        return Meter(exchange, reading, self._extend, price, counting.count_tokens, self._current)
+
+    def _current(self, applied: Applied) -> Limit:
+        """As it is now: it may have been changed since the call began."""
+        return self._admission.book.by_id.get(applied.stored.id, applied.stored).limit
 
     def _extend(self, reservation: Reservation, plan: Plan) -> Mapping[str, int]:
         self._control.refresh()

@@ -13,7 +13,7 @@ from llm_intercept.engine.extending import Plan
 from llm_intercept.exchange import Exchange
 from llm_intercept.ledger import TOKENIZERS_DIFFER, estimated
 from llm_intercept.policy.limit_texts import sentence
-from llm_intercept.policy.limits import Applied
+from llm_intercept.policy.limits import Applied, Limit
 from llm_intercept.policy.worst_case import Worst
 from llm_intercept.store.reservations import Busy
 from llm_intercept.wire.reading import Reading
@@ -67,7 +67,9 @@ class Meter:
         extend: Callable[[Reservation, Plan], Mapping[str, int]],
         price: Callable[[Usage], int | None],
         count: Callable[[str], int],
+        current: Callable[[Applied], Limit] = lambda each: each.limit,
     ) -> None:
+        self._current = current  # as it is by now
         held = exchange.held
         assert held is not None
         assert held.worst is not None
@@ -102,7 +104,8 @@ class Meter:
     def stop(self) -> Usage:
         """The sentence on the row, and what its client is told of the usage."""
         full = min(self._shares, key=lambda share: share.reach(share.reserved))
-        limit = f"{sentence(full.applied.limit, full.applied.member)} (limit {full.applied.stored.id})"
+        now = self._current(full.applied)
+        limit = f"{sentence(now, full.applied.member)} (limit {full.applied.stored.id})"
         self._exchange.stopped = limit
         self._exchange.warnings.append(f"stopped at the limit: {limit}")
         self._reading.settle()

@@ -305,6 +305,7 @@ def test_a_limit_that_is_lowered_meanwhile(server: Upstream, limited: Proxied) -
     gone.wait("the provider is hung up on")
     [row] = limited.settled(since)
     assert row["output_tokens"] < 200
+    assert "may use 200 tokens" in row["warnings"]
 
 
 def test_an_input_that_was_more_than_it_seemed(server: Upstream, limited: Proxied) -> None:
