@@ -71,7 +71,7 @@ class Served:
         bearer = self.world.bearers[who]
         return get(f"{self.url}{path}", {"authorization": f"Bearer {bearer}"})
 
-    def run(self, who: str, phases: str, examples: int, seed: int, seconds: int = 170) -> dict[str, Any]:
+    def run(self, who: str, phases: str, examples: int, seed: int, seconds: int = 540) -> dict[str, Any]:
         """What schemathesis reports, with what it printed."""
         (self.folder / "schemathesis.toml").write_text(self._settings(who, examples, seed))
         words = ["run", str(self.document()), "--url", self.url, "--phases", phases, "--no-color"]

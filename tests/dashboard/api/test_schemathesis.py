@@ -11,7 +11,7 @@ import pytest
 
 from tests.dashboard.api.served import served
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # thousands of requests; half a minute alone
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,18 @@ class TestSessions:
         assert person.get("/-/api").headers["location"] == "/-/api/docs"
 
 
+def test_a_reset_of_breakers_is_in_the_audit_log(world: World) -> None:
+    assert world.post("/breakers/reset", {"provider": "OpenAI", "model": "gpt-5"}).status_code == 200
+    row = world.get("/audit?action=breaker.reset").json()["items"][0]
+    assert (row["object"]["name"], row["actor"]["kind"], row["outcome"]) == (
+        "openai/*/gpt-5",
+        "api_token",
+        "ok",
+    )
+    assert world.post("/breakers/reset", {}, "mia").status_code == 403
+    assert world.get("/audit?action=breaker.reset").json()["items"][0]["outcome"] == "denied"
+
+
 def test_what_is_refused_is_in_the_audit_log(world: World) -> None:
     world.post("/projects", {"name": "not-by-vic"}, "vic")
     world.post("/projects", {"name": "by-root"})
