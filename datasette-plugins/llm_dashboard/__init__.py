@@ -20,6 +20,7 @@ from llm_dashboard import (
     cells,
     config,
     downloads,
+    faults,
     formats,
     headers,
     listeners,
@@ -102,9 +103,9 @@ def forbidden(datasette: Datasette, request: Request) -> Callable[[], Awaitable[
 
 
 @hookimpl
-def handle_exception(datasette: Datasette, request: Request, exception: Exception) -> Response | None:
-    """The API answers in one shape, whatever goes wrong."""
-    return serving.fault(request, exception)
+def handle_exception(datasette: Datasette, request: Request, exception: Exception) -> object:
+    """The API answers in one shape, whatever goes wrong, and pages say nothing of it."""
+    return faults.answer(datasette, request, exception)
 
 
 @hookimpl

@@ -14,6 +14,7 @@ from llm_dashboard.admin import (
     configuration,
     failures,
     home,
+    importing,
     keys,
     limits,
     listeners,
@@ -88,6 +89,7 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     ("/maintenance", maintenance.page, False),
     ("/maintenance/backup", maintenance.make_backup, False),
     ("/maintenance/cleanup", maintenance.clean_up, False),
+    ("/import/(?P<kind>projects|tokens|users)", importing.page, False),
     (f"/maintenance/backups/{_NAME}/verify", maintenance.verify, False),
     ("/settings", configuration.page, False),
 )

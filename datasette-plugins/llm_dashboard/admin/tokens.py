@@ -87,7 +87,7 @@ async def new(visit: Visit) -> Response:
 
         made = await visit.submit(form, make, token_forms.BLAME)
         if made is not None:
-            return _shown_once(visit, made)
+            return shown_once(visit, made)
     return await visit.form(
         form,
         title="New token",
@@ -104,7 +104,7 @@ def _choices(m: Management, visit: Visit) -> tuple[list[str], list[str]]:
     return projects, [user.name for user in m.users.list(visit.actor)]
 
 
-def _shown_once(visit: Visit, made: Sequence[NewToken]) -> Response:
+def shown_once(visit: Visit, made: Sequence[NewToken]) -> Response:
     return visit.to(f"{PATH}/secret?once={_secrets.put(visit.login, made)}")
 
 
@@ -145,7 +145,7 @@ async def refresh(visit: Visit) -> Response:
             form, lambda m: m.tokens.refresh(visit.actor, token.id, **options), token_forms.BLAME
         )
         if made is not None:
-            return _shown_once(visit, [made])
+            return shown_once(visit, [made])
     return await visit.form(
         form,
         title=f"Refresh {token.name}",
