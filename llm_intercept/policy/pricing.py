@@ -80,7 +80,7 @@ class Pricing:
             return None
         possible = {"write": terms.caching, "1h": terms.caching_for_an_hour, "audio": terms.audio}
         without = frozenset(meaning for meaning, can_be in possible.items() if not can_be)
-        nanos = found.at_most(worst.input, worst.output, without=without)
+        nanos = found.at_most(worst.input, worst.output, terms.searches, without=without)
         return int(nanos.to_integral_value(ROUND_CEILING))
 
     def _entry(self, provider: Provider | str, model: str, when: datetime, host: str, tier: str) -> _Entry:

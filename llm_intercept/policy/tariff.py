@@ -86,13 +86,15 @@ class Tariff:
                 total += unit.rate(usage.input or 0) * count
         return total
 
-    def at_most(self, input_tokens: int, output_tokens: int, *, without: frozenset[str]) -> Decimal:
-        """Nano-USD for so many tokens, each at the dearest price that it can have.
+    def at_most(
+        self, input_tokens: int, output_tokens: int, searches: int = 0, *, without: frozenset[str]
+    ) -> Decimal:
+        """Nano-USD for so many tokens and searches, each at the dearest price that it can have.
 
         `without`: meanings that cannot occur in this call ("write", "1h", "audio").
         """
         total = self.per_call
-        for side, tokens in (("in", input_tokens), ("out", output_tokens)):
+        for side, tokens in (("in", input_tokens), ("out", output_tokens), ("web", searches)):
             rates = [
                 nanos
                 for unit in self.units

@@ -9,9 +9,11 @@ import math
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 
+from llm_intercept.policy.callfacts import searches_web
 from llm_intercept.policy.worst_media import answers, media
 from llm_intercept.providers.base import GENERATION
 from llm_intercept.wire import dialects, estimate
+from llm_intercept.wire.fields import count, objects, parse_object, text
 
 BYTES_PER_TOKEN = 3
 UNKNOWN_OUTPUT = 32_000  # tokens of an answer whose model is in no list and whose length nobody limited
@@ -21,6 +23,8 @@ MEDIA = frozenset(("images", "audio"))
 _ASKING = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))  # looking things up takes nothing
 _CACHING = (b"cache_control", b"cachePoint", b"cache_point")
 _AN_HOUR = (b'"1h"', b'"ONE_HOUR"')
+SEARCHES = 10  # of the web in one call, where nobody limited them
+_SEARCHING = (b'"web_search', b'"googleSearch"', b'"google_search"')
 _AUDIO = (b'"audio"', b"input_audio", b'"AUDIO"', b"audio/")
 
 
@@ -32,6 +36,7 @@ class Terms:
     caching_for_an_hour: bool = False
     audio: bool = False
     service_tier: str = ""
+    searches: int = 0  # of the web, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,18 @@ def assess(dialect: str, operation: str, body: bytes, max_output: int | None) ->
 def _terms(body: bytes, service_tier: str) -> Terms:
     caching = any(mark in body for mark in _CACHING)
     an_hour = caching and any(mark in body for mark in _AN_HOUR)
-    return Terms(caching, an_hour, any(mark in body for mark in _AUDIO), service_tier)
+    return Terms(caching, an_hour, any(mark in body for mark in _AUDIO), service_tier, _searches(body))
+
+
+def _searches(body: bytes) -> int:
+    """As many as the client allows (Anthropic's `max_uses`); a tool of the client's own is none."""
+    if not any(mark in body for mark in _SEARCHING):
+        return 0
+    asked = parse_object(body)
+    if not searches_web(asked):
+        return 0
+    tools = (t for t in objects(asked.get("tools")) if text(t.get("type")).startswith("web_search"))
+    return sum(count(tool.get("max_uses")) or 0 for tool in tools) or SEARCHES
 
 
 def at_ceiling(tokens: int, usd_per_million: Decimal) -> int:

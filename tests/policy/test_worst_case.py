@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.policy.worst_case import (
+    SEARCHES,
     UNKNOWN_OUTPUT,
     Terms,
     Worst,
@@ -83,6 +84,10 @@ def test_any_text_has_an_estimate(text: str) -> None:
         ({"system": [{"cache_control": {"type": "ephemeral"}}]}, Terms(caching=True)),
         ({"system": [{"cache_control": {"type": "ephemeral", "ttl": "1h"}}]}, Terms(True, True)),
         ({"modalities": ["audio"], "service_tier": "flex"}, Terms(audio=True, service_tier="flex")),
+        ({"tools": [{"type": "web_search_20250305", "max_uses": 3}]}, Terms(searches=3)),
+        ({"tools": [{"googleSearch": {}}]}, Terms(searches=SEARCHES)),
+        ({"web_search_options": {}}, Terms(searches=SEARCHES)),
+        ({"tools": [{"type": "function", "name": "web_search"}]}, Terms()),
     ],
 )
 def test_what_can_make_it_dearer(given_: dict[str, Any], terms: Terms) -> None:
@@ -116,6 +121,14 @@ def test_no_call_costs_more_than_its_worst_case(
 
 
 _PRICING = Pricing(())
+
+
+def test_searches_cost_as_well() -> None:
+    usage = Usage(100, 50, web_searches=3)
+    cost = _PRICING.price("anthropic", "claude-sonnet-4-5", usage, NOW).cost_nanos
+    assert cost == _PRICING.at_most("anthropic", "claude-sonnet-4-5", Worst(100, 50), Terms(searches=3), NOW)
+    assert cost is not None
+    assert cost > 3 * 10_000_000
 
 
 def test_prices_that_cannot_apply_are_left_out() -> None:
