@@ -9,6 +9,7 @@ from mitmproxy import http
 from addons.exchanges import Exchanges
 from addons.guard import fail_closed
 from llm_intercept.portal import connect_page
+from llm_intercept.secrecy import said
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -77,7 +78,8 @@ _PAGES = {
 
 
 def _not_found(path: str) -> bytes:
-    message = f"{path} is no path of a known provider; name one with /PROVIDER/... (see / for examples)."
+    shown = said(path)
+    message = f"{shown} is no path of a known provider; name one with /PROVIDER/... (see / for examples)."
     return orjson.dumps(
         {"error": {"message": message, "type": "not_found_error", "code": "endpoint_not_found"}}
     )

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import ConfigError, Refusal
 from llm_intercept.exchange import Exchange, Target
+from llm_intercept.policy.tokens import PREFIX, has_token
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import Outgoing, Provider
 from llm_intercept.providers.presented import remove
@@ -45,6 +46,8 @@ class Dispatch:
 
     def resolve(self, exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
         """Sets `target`: the stored credential for a token's call, the client's own otherwise."""
+        if (PREFIX in exchange.path or PREFIX in exchange.model) and _has_token(exchange):
+            return _MISPLACED
         own = uses_own_key(exchange, moved=exchange.moved)
         stored = None if own else self._stored(exchange)
         if stored is None and not exchange.provider.key_optional and (exchange.moved or not own):
@@ -183,6 +186,22 @@ class Dispatch:
             # The chunk that we asked for must be found in the stream and taken out again.
             outgoing.set_header("accept-encoding", "identity")
             outgoing.changes.append("header: accept-encoding")
+
+
+_MISPLACED = Refusal(
+    "invalid_request",
+    "token_misplaced",
+    "A project token stands where a model or a path belongs; send it as `Authorization: Bearer`. "
+    "Nothing was sent to the provider.",
+)
+
+
+def _has_token(exchange: Exchange) -> bool:
+    """Whether one would go upstream with the path or as a model: where it may stand it is taken out again."""
+    path = exchange.path
+    for credential in exchange.presented:
+        path = path.replace(f"key={credential.value}", "")
+    return has_token(path) or has_token(exchange.model)
 
 
 def uses_own_key(exchange: Exchange, *, moved: bool) -> bool:

@@ -10,7 +10,7 @@ from llm_intercept import linting
 from llm_intercept.errors import UPSTREAM_CUT
 from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
-from llm_intercept.secrecy import said, shown_name
+from llm_intercept.secrecy import said, shown_name, unshaped
 from llm_intercept.store.bodies import Body, Side
 from llm_intercept.store.rows import Outcome, RequestRow
 from llm_intercept.unkeyed import unkeyed, unspread
@@ -52,7 +52,7 @@ class Ledger:
             exchange.warnings.append(self.clean(exchange, f"the reading stopped: {exchange.pipe.fault}"))
         if exchange.translation is not None:
             exchange.warnings += exchange.translation.context.warnings
-        row.warnings = _json(exchange.warnings)
+        row.warnings = _said(exchange.warnings)
         row.tries = exchange.tries
         row.violations = linting.found(exchange)
         row.attempts = len(exchange.tries)
@@ -116,8 +116,8 @@ def identity(exchange: Exchange) -> RequestRow:
         project=who.project,
         token=who.token,
         user=who.user,
-        session_id=exchange.session_id,
-        client=exchange.client,
+        session_id=unshaped(exchange.session_id),
+        client=unshaped(exchange.client),
         client_ip=exchange.client_ip,
         entry=exchange.entry,
         provider=exchange.provider.name,
@@ -133,7 +133,7 @@ def identity(exchange: Exchange) -> RequestRow:
         response_bytes=exchange.response_bytes,
         request_sha256=exchange.request_sha256,
         upstream_sha256=exchange.upstream_sha256 if target else "",
-        changes=_json(exchange.changes),
+        changes=_said(exchange.changes),
         credential=target.credential if target else "",
         simulated=int(exchange.provider.simulated or bool(exchange.failure)),
         listener=exchange.listener,
@@ -148,7 +148,7 @@ def outline(exchange: Exchange) -> RequestRow:
     row.status = exchange.status
     row.outcome = outcome(exchange, Reading())
     row.error_message = exchange.error_message
-    row.warnings = _json([*exchange.warnings, "the answer could not be read"])
+    row.warnings = _said([*exchange.warnings, "the answer could not be read"])
     row.tries, row.attempts = exchange.tries, len(exchange.tries)
     _time(row, exchange, Reading())
     _settle_tries(row)
@@ -294,5 +294,6 @@ def _ms(start: float, end: float) -> float | None:
     return round((end - start) * 1000, 3) if start and end else None
 
 
-def _json(values: list[str]) -> str:
-    return orjson.dumps(values).decode() if values else ""
+def _said(sentences: list[str]) -> str:
+    """As JSON; they name models, as clients do."""
+    return orjson.dumps([shown_name(text) for text in sentences]).decode() if sentences else ""

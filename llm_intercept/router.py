@@ -26,6 +26,7 @@ from llm_intercept.policy.pricing import Pricing
 from llm_intercept.policy.routing import CallFacts, Route, RouteTarget
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import CREATING, MAPPED, Provider
+from llm_intercept.secrecy import shown_name
 from llm_intercept.settings import Settings, TimeoutOverrides
 from llm_intercept.store.control import Control
 from llm_intercept.store.credentials import StoredCredential
@@ -346,7 +347,8 @@ def _once(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _key(candidate: Candidate) -> TargetKey:
-    return TargetKey(candidate.provider, candidate.credential or "", candidate.model)
+    """Under a name that may be kept and shown: clients choose those of models."""
+    return TargetKey(candidate.provider, candidate.credential or "", shown_name(candidate.model))
 
 
 def _place(weight: int, share: float) -> float:

@@ -92,6 +92,12 @@ def cleaned(value: object) -> object:
     return [cleaned(below) for below in value] if isinstance(value, list) else value
 
 
+@lru_cache(maxsize=1024)
+def unshaped(text: str) -> str:
+    """An id that others make, which may well be forty letters and digits: without what is surely a key."""
+    return SHAPES.sub(_unless_words, text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
 def suspicious(value: object) -> bool:
     """Whether anything in a JSON document looks like a key."""
     return next(suspects(value), None) is not None

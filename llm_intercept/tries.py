@@ -12,6 +12,7 @@ from llm_intercept.plan import Planner
 from llm_intercept.policy import cooling
 from llm_intercept.policy.attempts import Failure, FailureKind, Try
 from llm_intercept.router import Router
+from llm_intercept.secrecy import shown_name
 from llm_intercept.store.rows import Outcome
 from llm_intercept.wire import dialects, encoding, splice, unthink
 
@@ -160,7 +161,7 @@ class Tries:
         course.target = None
         if candidate.credential is None:
             return None
-        target = TargetKey(candidate.provider, candidate.credential, candidate.model)
+        target = TargetKey(candidate.provider, candidate.credential, shown_name(candidate.model))
         if not self._health.admit(target) and not course.alone:
             why = self._health.state(target)
             return Refusal("unavailable", "no_target_available", f"{candidate.provider}: {why.reason}", 1.0)

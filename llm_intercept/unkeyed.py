@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from urllib.parse import quote_from_bytes
@@ -15,6 +16,11 @@ from llm_intercept.store.redaction import REDACTED
 from llm_intercept.wire import spread
 
 SHORTEST_KEY = 8
+_HELD = re.compile(
+    r'"(?:aws_?)?(?:secret_?access_?key|session_?token|private_?key|client_?secret|refresh_?token)"'
+    r'\s*:\s*"((?:[^"\\]|\\.)+)"',
+    re.IGNORECASE,
+)
 
 
 def unkeyed(exchange: Exchange, text: bytes) -> bytes:
@@ -58,9 +64,15 @@ def without(text: bytes, secrets: Iterable[bytes]) -> bytes:
 def stored(exchange: Exchange) -> list[bytes]:
     """The stored key (and the parts of a key pair), and headers of the settings that are named like keys."""
     secret = _text(exchange.target.secret) if exchange.target is not None else ""
-    parts = [secret, _text(exchange.minted)] if secret.startswith("{") else [secret, *secret.split(":")]
+    minted = _text(exchange.minted)
+    parts = [secret, minted, *_members(secret)] if secret.startswith("{") else [secret, *secret.split(":")]
     added = [value for name, value in exchange.extra_headers.items() if SECRET_NAME.search(name)]
     return _long(text.encode() for text in (*parts, *added))
+
+
+def _members(document: str) -> Iterator[str]:
+    """The secret ones of a stored JSON key: a service account's, a temporary key pair's."""
+    return (json.loads(f'"{found[1]}"') for found in _HELD.finditer(document))
 
 
 def _text(secret: SecretStr | None) -> str:
@@ -68,7 +80,11 @@ def _text(secret: SecretStr | None) -> str:
 
 
 def _shown(exchange: Exchange) -> list[bytes]:
-    return _long(presented.value.encode() for presented in (*exchange.presented, *exchange.foreign))
+    """What the client showed, and a key that it has put where the model's name belongs."""
+    shown = [presented.value for presented in (*exchange.presented, *exchange.foreign)]
+    if secrecy.shown_name(exchange.model) != exchange.model:
+        shown.append(exchange.model)
+    return _long(text.encode() for text in shown)
 
 
 def _long(secrets: Iterable[bytes]) -> list[bytes]:

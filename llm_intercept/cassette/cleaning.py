@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import accumulate, pairwise
 
+from llm_intercept import secrecy
 from llm_intercept.cassette.format import Chunk, Headers
 
 type Clean = Callable[[bytes], bytes]
@@ -22,7 +23,9 @@ _AMAZON = ("x-amz-date", "x-amz-content-sha256", "x-amz-security-token")
 _ENCODING = ("content-encoding",)
 _ANSWER = ("set-cookie", "set-cookie2", "proxy-authenticate", "www-authenticate", *_ENCODING)
 _SECRET_QUERY = re.compile(
-    r"^(key|api[-_]?key|access_token|token|sig|signature|x-amz-(signature|credential|security-token))$", re.I
+    r"^(sig|code|auth|(?!next|page|continuation)(.*[-_.]|api|access|auth|client|refresh|session)?"
+    r"(key|token|secret|password|signature|credential))$",
+    re.IGNORECASE,
 )
 
 
@@ -68,4 +71,4 @@ def chunks(given: Iterable[Chunk], clean: Clean) -> tuple[Chunk, ...]:
 
 
 def _text(value: str, clean: Clean) -> str:
-    return clean(value.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+    return secrecy.named(clean(value.encode("utf-8", "surrogateescape"))).decode("utf-8", "replace")

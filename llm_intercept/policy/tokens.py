@@ -21,7 +21,13 @@ AWS_BYTES = 42  # 10 for the access key id, 32 for the secret access key
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BODY, _CHECK = 43, 6
+_ANYWHERE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_BODY + _CHECK}}}")
 _AWS_KEY_ID = re.compile(r"LLIA[A-Z2-7]{16}")
+
+
+def has_token(text: str) -> bool:
+    """Whether something of a token's shape is anywhere in a text."""
+    return _ANYWHERE.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

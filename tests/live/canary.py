@@ -68,6 +68,7 @@ class Aviary:
 
     def look_at(self, place: str, what: bytes | str) -> None:
         data = what.encode("utf-8", "surrogateescape") if isinstance(what, str) else what
+        place = " ".join(place.split())
         number, name = 1, place
         while name in self.places:
             number, name = number + 1, f"{place} #{number + 1}"

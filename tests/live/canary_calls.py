@@ -22,11 +22,16 @@ from tests.live.proxied import PATIENCE, encoded
 from tests.live.sockets import Socket
 from tests.live.test_faults import AGAIN, BACK, CALLED, MOMENTS, UNSEEN
 
-SERVED = ("openai", "anthropic", "gemini", "bedrock", "mistral", "groq", "vertex", "oidc", "webhook")
+SERVED = (
+    *("openai", "anthropic", "gemini", "bedrock", "mistral", "groq", "vertex", "azure", "oidc", "webhook"),
+)
 GEMINI = "/gemini/v1beta/models/gemini-2.5-flash:generateContent"
 CONVERSE = "/bedrock/model/amazon.nova-micro-v1:0/converse"
 VERTEX = "/vertex/v1/publishers/google/models/gemini-2.5-flash:generateContent"
-_SHOWN = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-tenant-key", "x-tier-key")
+_SHOWN = (
+    *("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-tenant-key", "x-tier-key"),
+    "x-amz-security-token",
+)
 
 
 @contextlib.contextmanager
@@ -50,8 +55,21 @@ async def _answered(keeper: Keeper, request: Request, answer: Answer) -> None:
         await answer.whole(200, _discovery(request))
     elif b"client_secret" in body or b"/oidc/token" in request.head or b"/hooks/" in request.head:
         await answer.whole(400, json.dumps({"error": f"no: {said} {body.decode()}"}).encode())
+    elif request.method == "GET" and keeper.aviary.canaries.get("key.mistral", "?") in said:
+        await _refused(answer, said, packed=False)  # the list of models, which keys are tried with
+    else:
+        await _told(keeper, answer, plain, said)
+
+
+async def _told(keeper: Keeper, answer: Answer, plain: bytes, said: str) -> None:
+    if b"say 500" in plain:
+        await answer.whole(500, json.dumps({"error": f"{said} {plain.decode()}"}).encode())
     elif b"say 401" in plain or (b"say fail" in plain and keeper.aviary.canaries["key.openai.main"] in said):
         await _refused(answer, said, packed=b"packed" in plain)
+    elif b"say drip" in plain:
+        whole = f"{said} {plain.decode()}"
+        pieces = [wire.chat_chunk(whole[at : at + 3]) for at in range(0, len(whole), 3)]
+        await answer.stream(*pieces, *wire.chat_stream())
     elif b"say stream" in plain:
         await _streamed(answer, said)
     elif b"say cut" in plain:
@@ -75,7 +93,8 @@ def _discovery(request: Request) -> bytes:
 async def _refused(answer: Answer, said: str, *, packed: bool) -> None:
     """A provider that repeats what it was sent: as it is, in base64 and in its headers."""
     message = f"Incorrect API key provided: {said} ({base64.b64encode(said.encode()).decode()})"
-    body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "code": said}}).encode()
+    error = {"message": message, "type": f"invalid {said}", "code": said, "param": said}
+    body = json.dumps({"error": error}).encode()
     fields = [("content-type", "application/json"), ("www-authenticate", f'Bearer error="{said}"')]
     if packed:
         body, fields = gzip.compress(body), [*fields, ("content-encoding", "gzip")]

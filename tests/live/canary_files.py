@@ -111,18 +111,18 @@ TABLES: tuple[tuple[str, str, str], ...] = (
 
 def settings(keeper: Keeper) -> None:
     for given in words(keeper):
-        for number, text in enumerate(SETTINGS):
-            _with(keeper, f"settings {number}", filled(text, given), {}, text)
-        for number, variables in enumerate(VARIABLES):
+        for text in SETTINGS:
+            _with(keeper, filled(text, given), {}, text)
+        for variables in VARIABLES:
             environ = {f"LLM_INTERCEPT_{filled(n, given)}": filled(v, given) for n, v in variables.items()}
-            _with(keeper, f"variables {number}", "", environ, str(variables))
+            _with(keeper, "", environ, str(variables))
 
 
-def _with(keeper: Keeper, name: str, text: str, environ: Mapping[str, str], place: str) -> None:
-    folder = keeper.home.parent / "wrong" / name
-    folder.mkdir(parents=True, exist_ok=True)
+def _with(keeper: Keeper, text: str, environ: Mapping[str, str], place: str) -> None:
+    folder = keeper.home.parent / "wrong"
+    folder.mkdir(exist_ok=True)
     (folder / "config.toml").write_text(text)
-    for words_ in ("config check", "config show --json", "provider list"):
+    for words_ in ("config check", "config show --json"):
         env = {"LLM_INTERCEPT_HOME": str(folder), **environ}
         keeper.cli(*words_.split(), env=env, place=f"{words_} with {place}")
 
@@ -130,9 +130,10 @@ def _with(keeper: Keeper, name: str, text: str, environ: Mapping[str, str], plac
 def predecessors(keeper: Keeper) -> None:
     """As variables and out of a file, tried and for good."""
     for given in words(keeper):
-        for number, variables in enumerate(PREDECESSORS):
-            folder = keeper.home.parent / "taken over" / str(number)
-            folder.mkdir(parents=True, exist_ok=True)
+        for variables in PREDECESSORS:
+            folder = keeper.home.parent / "taken over"
+            (folder / "home").mkdir(parents=True, exist_ok=True)
+            (folder / "home" / "config.toml").unlink(missing_ok=True)
             found = {name: filled(text, given) for name, text in variables.items()}
             (folder / ".env").write_text("".join(f'{name}="{text}"\n' for name, text in found.items()))
             home = {"LLM_INTERCEPT_HOME": str(folder / "home")}
@@ -140,8 +141,10 @@ def predecessors(keeper: Keeper) -> None:
             keeper.cli("config", "import-env", "--dry-run", env={**home, **found}, place=place)
             keeper.cli("config", "import-env", "--file", str(folder / ".env"), env=home, place=place)
             keeper.cli("config", "import-env", "--json", env={**home, **found}, place=place)
-            for file, data in files(folder / "home"):
-                keeper.aviary.look_at(f"imported {file}", data)
+            if (path := folder / "home" / "config.toml").exists():
+                keeper.aviary.look_at("imported config.toml", path.read_bytes())
+    for file, data in files(folder / "home"):
+        keeper.aviary.look_at(f"imported {file}", data)
 
 
 def tables(keeper: Keeper) -> None:

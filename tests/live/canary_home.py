@@ -102,14 +102,15 @@ def config(keeper: Keeper, upstreams: Mapping[str, str], webhook: str, issuer: s
     hook = f"{webhook}/hooks/{new('webhook.url')}"
     signer, header, tier = new("webhook.secret"), new("header.all"), new("header.tier")
     lines = [
-        '[capture]\nbodies = "all"\n[log]\nlevel = "debug"',
+        '[capture]\nbodies = "all"\n[log]\nlevel = "debug"\n[retries]\nbackoff = 0\ntries = 2',
         f'[[webhooks]]\nurl = "{hook}"\nsecret = "{signer}"',
         f'[models.headers]\nx-tenant-key = "{header}"',
         f'[models.tiers.small]\nmodel = "anthropic/claude-small"\nheaders = {{x-tier-key = "{tier}"}}',
         f'[dashboard.oidc]\nissuer = "{issuer}"\nclient_id = "us"\nclient_secret_env = "OIDC_SECRET"',
     ]
-    lines += [f'[providers.{name}]\nbase_url = "{url}"' for name, url in upstreams.items()]
+    lines += [f'[providers.{name}]\nbase_url = "{url}"' for name, url in upstreams.items() if name != "azure"]
     keeper.environ |= {
+        "AZURE_URL": upstreams["azure"],
         "OIDC_SECRET": new("oidc.secret", odd="/+"),
         "GROQ_API_KEY": new("key.groq", "gsk_"),
         "LLM_INTERCEPT_DASHBOARD__API_RATE": "0",
@@ -187,8 +188,14 @@ def provider_keys(keeper: Keeper) -> None:
     keeper.cli("key", "add", "mistral", "--key-env", "THEIR_KEY", env=variable)
     keeper.cli("key", "add", "groq", "--key-env", "GROQ_API_KEY")
     keeper.cli("key", "add", "gemini", "--key-stdin", stdin=new("key.gemini", "AIza"))
-    pair = f"{ACCESS_KEY}:{new('key.bedrock', odd='/+/')}"
-    keeper.cli("key", "add", "bedrock", "--key-stdin", stdin=pair)
+    temporary = {
+        "AccessKeyId": ACCESS_KEY,
+        "SecretAccessKey": new("key.bedrock", odd="/+/"),
+        "SessionToken": new("key.bedrock session", odd="/+="),
+    }
+    keeper.cli("key", "add", "bedrock", "--key-stdin", stdin=json.dumps({"Credentials": temporary}))
+    url = ["--base-url", keeper.environ.pop("AZURE_URL")]
+    keeper.cli("key", "add", "azure", "--key-stdin", *url, stdin=new("key.azure"))
     keeper.cli("key", "add", "vertex", "--key-stdin", stdin=service_account(keeper.aviary))
     keeper.cli("key", "add", "cohere", "--key-stdin", stdin=new("key.misplaced") + "\nand more\x07")
     keeper.api("admin", "POST", "/credentials/test", {"provider": "openai", "key": new("key.unsaved", "sk-")})

@@ -10,6 +10,9 @@ BODY = "bodies pass as they are, to the provider and back to the one who sent th
 BYTES = "what a provider says when all is well passes byte by byte, should it repeat its own key"
 ONCE = "shown once, to the one who made it"
 ASKED = "the answer is about the model that was asked for, and is not kept"
+PRINTED = "it is printed by the program that has it"
+NAMED = "a client's own key in place of a name goes where the client called"
+_NAMES = ("anthropic body", "gemini head", "openai body", "openai head")
 HOLDER = "who has the link has it in the form as well"
 MEANT: tuple[Meant, ...] = (
     *(Meant(f"key.{name}*", f"upstream {name} head*", ITS_OWN) for name in SERVED[:-2] if name != "bedrock"),
@@ -32,7 +35,12 @@ MEANT: tuple[Meant, ...] = (
     *(Meant(name, "answer bodies*", BODY) for name in ("body.*", "token.pasted", "apitoken.admin")),
     Meant("own.*", "answer own*", BODY),
     Meant("body.socket", "answer socket", BODY),
-    Meant("own.recorded", "terminal record", "it is printed by the program that has it"),
+    Meant("own.recorded", "upstream openai body*", BODY),
+    *(Meant(name, "terminal record", PRINTED) for name in ("own.recorded", "cassette.body")),
+    *(Meant("cassette.*", f"upstream openai {part}*", BODY) for part in ("head", "body")),
+    *(Meant("own.as a *", f"upstream {part}*", NAMED) for part in _NAMES),
+    Meant("key.bedrock session", "upstream bedrock head*", ITS_OWN),
+    Meant("own.session", "upstream bedrock head*", CALLED),
     *(Meant(name, "answer bodies*", BYTES) for name in ("key.openai.*", "header.all")),
     *(Meant(name, "answer errors back*", BYTES) for name in ("key.openai.*", "key.anthropic", "header.all")),
     Meant("header.all", "answer own*", BYTES),

@@ -60,13 +60,20 @@ def spoil(addon: type, hook: str) -> None:
     def faulty(self: Any, flow: Any) -> Any:
         fault = WANTED.setdefault(flow, flow.request.headers.get("x-fault", ""))
         if fault == name:
-            raise Injected(name)
+            raise Injected(f"{name} {_everything(flow)}")
         result = inner(self, flow)
         if fault == f"{name} late":
-            raise Injected(name)
+            raise Injected(f"{name} {_everything(flow)}")
         return result
 
     cell.cell_contents = faulty
+
+
+def _everything(flow: Any) -> str:
+    """An exception may repeat whatever it was about."""
+    request = flow.request
+    answer = flow.response.headers if flow.response else ""
+    return f"{request.method} {request.path} {dict(request.headers)} {request.raw_content!r} {answer}"
 
 
 async def _fail() -> None:
@@ -83,6 +90,7 @@ def fail_on(owner: Any, name: str, is_meant: Callable[..., bool], error: Excepti
     @functools.wraps(inner)
     def faulty(*args: Any, **more: Any) -> Any:
         if is_meant(*args):
+            error.args = (*error.args[:2], repr(args))
             raise error
         return inner(*args, **more)
 

@@ -7,13 +7,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from llm_intercept.policy.limits import Limit
 from llm_intercept.policy.routing import Route
-from tests.live import canary_calls, canary_files, canary_home, canary_mistakes, canary_sights
+from tests.live import canary_calls, canary_files, canary_home, canary_mistakes, canary_odd, canary_sights
 from tests.live.canary import Aviary, Meant, Seen, leaks
 from tests.live.canary_calls import Caller
 from tests.live.canary_home import Keeper
@@ -23,7 +22,6 @@ from tests.live.proxied import Proxied
 from tests.live.stack import CLEAN
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
-CHAT = "https://api.openai.com/v1/chat/completions"
 
 
 def furnish(keeper: Keeper) -> dict[str, str]:
@@ -34,6 +32,7 @@ def furnish(keeper: Keeper) -> dict[str, str]:
         document = {"name": "canaries", "match": {"models": ["gpt-4o*"]}, "targets": ["openai/", "mistral/"]}
         control.routes.set(Route.model_validate(document))
         control.aliases.set("haiku-like", "anthropic/claude-sonnet-5")
+        control.aliases.set("*-odd", "openai/gpt-4o-mini")
         soft = {"scope": "project", "name": "demo", "measure": "requests", "amount": 3, "soft": True}
         control.limits.set(Limit.model_validate(soft))
     return tokens
@@ -56,7 +55,7 @@ def run(keeper: Keeper, config: str, tokens: dict[str, str]) -> None:
     try:
         proxy.start_proxy()
         call = Caller(keeper, proxy.port)
-        for part in canary_calls.ALL:
+        for part in (*canary_calls.ALL, *canary_odd.ALL):
             part(call, tokens)
         for path in ("/metrics", "/health", "/ready", "/", "/nowhere", f"/nowhere?key={tokens['query']}"):
             call("portal", path)
@@ -73,10 +72,7 @@ def run(keeper: Keeper, config: str, tokens: dict[str, str]) -> None:
 def look(keeper: Keeper, tokens: dict[str, str]) -> None:
     environ = {**CLEAN, "LLM_INTERCEPT_HOME": str(keeper.home), **keeper.environ}
     canary_sights.everything_up(keeper, environ)
-    steps: list[dict[str, Any]] = [
-        {"url": CHAT, "body": canary_calls.chat(say)} for say in ("", "401", "back")
-    ]
-    canary_sights.cassette(keeper, environ, steps, keeper.aviary.new("own.recorded"))
+    canary_odd.cassettes(keeper, environ)
     known = canary_sights.ids(keeper)
     canary_sights.signing_on(keeper)
     canary_sights.pages(keeper, known)

@@ -20,6 +20,7 @@ from llm_intercept.policy.tokens import (
     Valid,
     Wellformed,
     fingerprint,
+    has_token,
     hint,
     is_aws_key_id,
     is_ours,
@@ -165,3 +166,10 @@ WHO = Principal("p", "t")
 )
 def test_states(issued: IssuedToken, state: TokenState) -> None:
     assert judge(issued, 100.0) == state
+
+
+@pytest.mark.parametrize(
+    ("text", "there"), [("/v1/models/{}", True), ("{}/gpt-4o", True), ("/v1/lli_x", False)]
+)
+def test_a_token_is_seen_anywhere(text: str, there: bool) -> None:
+    assert has_token(text.format(new_token(bytes(range(32))))) is there

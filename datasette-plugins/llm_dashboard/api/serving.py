@@ -21,6 +21,7 @@ from llm_dashboard.api.wording import Wording
 from llm_intercept.errors import InterceptError
 from llm_intercept.identifiers import new_request_id
 from llm_intercept.policy.apitokens import allows
+from llm_intercept.secrecy import said, traced
 
 logger = logging.getLogger(__name__)
 PREFIX = "/-/api"
@@ -53,7 +54,7 @@ def fault(request: Request, exception: Exception) -> Response | None:
     if not _rest(request):
         return None
     id_ = new_request_id(clock.now(), os.urandom(8))
-    logger.error("%s %s failed (%s)", request.method, request.path, id_, exc_info=exception)
+    logger.error("%s %s failed (%s): %s", request.method, said(request.path), id_, traced(exception))
     return problem(Problem("internal", "Something went wrong here; the log of the dashboard has it."), id_)
 
 
