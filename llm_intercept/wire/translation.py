@@ -22,7 +22,7 @@ from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.framing.whole import Whole
 from llm_intercept.wire.framing.write import FrameWriter
 from llm_intercept.wire.halves import Halves, may_have
-from llm_intercept.wire.ir import Event, Failed, Failure, Finished, Json, Request
+from llm_intercept.wire.ir import Event, Failed, Failure, Finished, Json, PartStarted, Request
 from llm_intercept.wire.lint import Lint
 from llm_intercept.wire.unshown import Unshown
 from llm_intercept.wire.usage import Usage
@@ -131,6 +131,7 @@ class _Source:
         self._framing: Framing | None = None
         self._is_whole = self._answered = False  # a whole document
         self._halves = Halves()
+        self._said = False  # something of the answer was there
 
     def feed(self, chunk: bytes) -> Iterable[Event]:
         if self._inflate is not None:
@@ -144,7 +145,7 @@ class _Source:
 
     def close(self) -> Iterable[Event]:
         late = self._events(self._framing.close()) if self._framing is not None else []
-        return late if self._answered else [*late, *self._decoder.close()]
+        return late if self._answered else [*late, *self._honest([*self._decoder.close()])]
 
     def _events(self, frames: list[Frame]) -> list[Event]:
         # No generator: this is called for every chunk.
@@ -157,7 +158,15 @@ class _Source:
                 if may_have(data):
                     data = self._halves.joined(data)
                 events += self._decoder.feed(name, data)
-        return events
+        return events if self._said else self._honest(events)
+
+    def _honest(self, events: list[Event]) -> list[Event]:
+        """An answer that ended in an error before it said anything is that error, as a whole one is."""
+        self._said = self._said or any(isinstance(event, PartStarted) for event in events)
+        last = events[-1] if events else None
+        if self._said or not isinstance(last, Finished) or last.finish != "error":
+            return events
+        return [*events[:-1], Failed(Failure("upstream", "the model failed before it said anything", 502))]
 
     def _unfolded(self, data: bytes) -> Iterable[Event]:
         """A document that holds an error and nothing else is a failure, whatever its status said."""

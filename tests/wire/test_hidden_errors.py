@@ -60,3 +60,23 @@ def test_a_choice_that_broke_off(client: str, done: bytes) -> None:
     assert not any(
         word in out for word in (b"end_turn", b"message_stop", b'"STOP"', b'"finish_reason":"stop"')
     )
+
+
+def gemini(reason: str, *parts: dict[str, Any]) -> bytes:
+    candidate = {"index": 0, "finishReason": reason, "content": {"role": "model", "parts": list(parts)}}
+    usage = {"promptTokenCount": 5, "totalTokenCount": 5}
+    return b"data: %b\n\n" % json.dumps({"candidates": [candidate], "usageMetadata": usage}).encode()
+
+
+@pytest.mark.parametrize("client", [name for name in DIALECTS if name != "gemini"])
+def test_a_call_that_gemini_could_not_write(client: str) -> None:
+    """Nothing was said, so agents have to be told to try again; half an answer stays one."""
+    malformed = gemini("MALFORMED_FUNCTION_CALL")
+    out = through(client, "gemini", stream=True).answer(malformed, "text/event-stream")
+    assert b"the model failed before it said anything" in out
+    whole = through(client, "gemini", stream=False)
+    assert b"the model failed" in whole.answer(malformed, "text/event-stream")
+    said = gemini("MALFORMED_FUNCTION_CALL", {"text": "so far"})
+    out = through(client, "gemini", stream=True).answer(said, "text/event-stream")
+    assert b"so far" in out
+    assert b"the model failed" not in out
