@@ -11,6 +11,17 @@ import pytest
 from llm_intercept.store.walindex import WalIndex
 
 
+seen = pytest.mark.skipif(sys.version_info < (3, 13), reason="mappings of older Pythons hold a descriptor")
+
+# Asks whether anybody has the lock on byte 128 that says that the index is in use.
+LOCKED = """
+import fcntl, struct, sys
+with open(sys.argv[1], "r+b") as file:
+    asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 128, 1, 0)
+    print(struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+"""
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, autocommit=True)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -18,6 +29,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@seen
 @pytest.mark.parametrize(
     ("statement", "changes"),
     [
@@ -39,6 +51,7 @@ def test_commits_of_others_are_seen(tmp_path: Path, statement: str, changes: boo
     ours.close()
 
 
+@seen
 def test_each_of_another_process_s_commits(tmp_path: Path) -> None:
     """Checkpoints that begin the WAL anew included."""
     ours = _open(tmp_path / "a.db")
@@ -66,6 +79,19 @@ for n in range(200):
     assert all(one != other for one, other in pairwise(seen))
     assert ours.execute("SELECT count(*) FROM t").fetchone() == (200,)
     index.close()
+    ours.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the layout of a lock")
+def test_the_locks_of_our_connections_stay(tmp_path: Path) -> None:
+    """Without them the next process would empty what is mapped here."""
+    ours = _open(tmp_path / "a.db")
+    for _ in range(2):
+        index = WalIndex(tmp_path / "a.db")
+        index.header()
+        index.close()
+        argv = [sys.executable, "-c", LOCKED, str(tmp_path / "a.db-shm")]
+        assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "True\n"
     ours.close()
 
 
