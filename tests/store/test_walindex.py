@@ -10,7 +10,6 @@ import pytest
 
 from llm_intercept.store.walindex import WalIndex
 
-
 seen = pytest.mark.skipif(sys.version_info < (3, 13), reason="mappings of older Pythons hold a descriptor")
 
 # Asks whether anybody has the lock on byte 128 that says that the index is in use.
