@@ -5,7 +5,7 @@ A codec names what its dialect lacks; what only one dialect's clients can say is
 
 from collections.abc import Collection, Iterator
 
-from llm_intercept.wire.codec import Context, foreign_members
+from llm_intercept.wire.codec import Context, Untranslatable, foreign_members
 from llm_intercept.wire.ir import Extras, Media, Message, Part, Request, Text, Tool, ToolCall, ToolResult
 from llm_intercept.wire.usage import Usage
 
@@ -30,6 +30,12 @@ _OF_TOOLS: dict[str, Collection[str]] = {
     "gemini": ("behavior", "response", "responseJsonSchema"),
     "openai_responses": ("defer_loading", "allowed_callers", "output_schema"),
 }
+
+
+def refuse_several(request: Request, dialect: str) -> None:
+    """Of several answers one only could be given to the client of another dialect: no two are paid for."""
+    if (request.sampling.n or 1) > 1 and dialect not in request.extras:
+        raise Untranslatable("n", "one answer to a request can be translated, not several")
 
 
 def warn(request: Request, dialect: str, target: str, lacking: Collection[str], context: Context) -> None:

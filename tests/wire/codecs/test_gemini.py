@@ -348,13 +348,13 @@ def test_a_budget_of_the_client_becomes_the_level_that_the_model_takes():
 
 
 def test_sampling():
-    sampling = Sampling(100_000, 0.5, 0.9, 40, ("a", "b", "c", "d", "e", "f"), 7, 0.1, 0.2, 2, True, 5)
+    sampling = Sampling(100_000, 0.5, 0.9, 40, ("a", "b", "c", "d", "e", "f"), 7, 0.1, 0.2, 1, True, 5)
     target = Target(model="m", max_output=8192, rejects=frozenset(("seed",)))
     body, warnings = encode(talk(Message("user", (Text("a"),)), sampling=sampling), target)
     assert body["generationConfig"] == {
         "maxOutputTokens": 8192,
         "topK": 40,
-        "candidateCount": 2,
+        "candidateCount": 1,
         "logprobs": 5,
         "temperature": 0.5,
         "topP": 0.9,

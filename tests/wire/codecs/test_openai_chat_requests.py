@@ -314,14 +314,14 @@ def test_the_name_of_the_limit(body: dict[str, int], form: str, name: str) -> No
 
 
 def test_sampling_is_kept_dropped_and_limited() -> None:
-    sampling = Sampling(9_000, 0.5, 0.9, 40, ("a", "b", "c", "d", "e"), 1, 0.1, 0.2, 2, True, 3)
+    sampling = Sampling(9_000, 0.5, 0.9, 40, ("a", "b", "c", "d", "e"), 1, 0.1, 0.2, 1, True, 3)
     body, warnings = write(
         Request("m", (), sampling=sampling), rejects=frozenset({"temperature"}), max_output=4_096
     )
     assert body["stop"] == ["a", "b", "c", "d"]
     assert body["max_tokens"] == 4_096
     assert body["top_k"] == 40
-    assert (body["logprobs"], body["top_logprobs"], body["n"], body["seed"]) == (True, 3, 2, 1)
+    assert (body["logprobs"], body["top_logprobs"], body["n"], body["seed"]) == (True, 3, 1, 1)
     assert [warning.partition(":")[0] for warning in warnings] == ["temperature", "max_tokens", "stop"]
     assert write(Request("m", (), sampling=sampling), reasoning="effort")[1][0].startswith("top_k")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_intercept.wire.codec import Context, Encoded, Untranslatable
 from llm_intercept.wire.codecs.gemini import config, messages, reasoning, tools
-from llm_intercept.wire.codecs.gemini.shapes import NAME, kept, own, proto, without
+from llm_intercept.wire.codecs.gemini.shapes import NAME, own, proto, without
 from llm_intercept.wire.families import unsaid
 from llm_intercept.wire.families.settled import settled
 from llm_intercept.wire.ir import Extras, Json, Request
@@ -50,10 +50,11 @@ def _extras(source: dict[str, Any], generation: dict[str, Any], calling: dict[st
         members["generationConfig"] = rest
     if rest := tools.choice_extras(calling):
         members["toolConfig"] = rest
-    return kept(members)
+    return {NAME: members}  # also when empty: it says whose request this was
 
 
 def encode(request: Request, context: Context) -> Encoded:
+    unsaid.refuse_several(request, NAME)
     contents = messages.Contents(context)
     talk = request.messages if NAME in request.extras else settled(request.messages, context)
     for message in talk:

@@ -24,6 +24,7 @@ PLAIN = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency
 
 
 def encode_request(request: Request, context: Context) -> Encoded:
+    unsaid.refuse_several(request, NAME)
     kept = own(request.extras)
     body: dict[str, Any] = {"model": request.model} if request.model else {}
     body["messages"] = _messages(request, context)

@@ -81,6 +81,7 @@ def _sampling(body: Mapping[str, Any]) -> Sampling:
 
 
 def encode_request(request: Request, context: Context) -> Encoded:
+    unsaid.refuse_several(request, NAME)
     body: dict[str, Any] = {"model": request.model} if request.model else {}
     body["prompt"] = _written_prompt(request, context)
     for name in PLAIN:
