@@ -33,7 +33,8 @@ SECOND = ToolCall("call_abcdefgh2", "weather", '{"city":"Oslo"}')
 
 
 def sampled(**values: Any) -> Made:
-    return lambda source: asked(sampling=Sampling(**values))
+    """The request is one of its client's own: some values are for the provider that was called alone."""
+    return lambda source: asked(sampling=Sampling(**values), extras={source: {}})
 
 
 def value(name: str) -> Seen:
