@@ -56,6 +56,7 @@ class Aviary:
 
     canaries: dict[str, str] = field(default_factory=dict)
     places: dict[str, bytes] = field(default_factory=dict)
+    open_files: list[str] = field(default_factory=list)  # those that others can read
 
     def keep(self, name: str, text: str) -> str:
         """A secret that somebody else has made."""

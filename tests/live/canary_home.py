@@ -229,6 +229,9 @@ def project_tokens(keeper: Keeper) -> dict[str, str]:
         answer = keeper.api("member", "POST", "/tokens", body, **{"idempotency-key": "t1"})
         assert answer.status_code == 201, answer.text
     found["api"] = _TOKEN.findall(answer.text)[0]
+    rows = {"rows": [{"project": "demo", "name": "imported-by-api"}]}
+    answer = keeper.api("admin", "POST", "/import/tokens", rows, **{"idempotency-key": "t2"})
+    found["imported by API"] = _TOKEN.findall(answer.text)[0]
     table = keeper.home.parent / "tokens.csv"
     table.write_text("project,name\ndemo,imported\n")
     given = keeper.home.parent / "imported.csv"

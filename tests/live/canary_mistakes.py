@@ -89,11 +89,16 @@ BODIES: tuple[tuple[str, str, Any], ...] = (
     ("PUT", "/failures/project/demo", {"{key}": {"enabled": True}}),
     ("PUT", "/failures/project/{key}", {"seed": 1}),
     ("POST", "/breakers/reset", {"provider": "{key}"}),
+    ("POST", "/import/users", {"rows": [{"name": "{key}"}, {"name": "mistaken", "email": "{key}"}]}),
+    ("POST", "/import/users", {"rows": [{"name": "mistaken", "password": "{key}"}]}),
+    ("POST", "/import/projects", {"rows": [{"name": "mistaken", "policy": {"ips": ["{key}"]}}]}),
+    ("POST", "/import/tokens", {"rows": [{"project": "demo", "name": "{key}", "expires": "{key}"}]}),
 )
 READS = (
     *("/tokens/{key}", "/tokens?project={key}", "/tokens?api_key={key}", "/users/{key}", "/projects/{key}"),
     *("/credentials/{key}", "/routes/{key}", "/aliases/{key}", "/listeners/{key}", "/audit/{key}"),
     *("/audit?actor={key}", "/usage/summary?model={key}", "/usage/summary?since={key}", "/{key}"),
+    *("/maintenance/logs?text={key}", "/maintenance/logs?since={key}", "/maintenance/backups/{key}/file"),
     *("/usage/recent?cursor={key}", "/usage/summary?token={key}", "/usage/summary?timezone={key}"),
 )
 COMMANDS = (

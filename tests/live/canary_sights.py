@@ -1,6 +1,7 @@
 """Everywhere that a secret could be seen: pages, answers, commands, files, processes, servers of others."""
 
 import contextlib
+import json
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -210,6 +212,7 @@ def everything_up(keeper: Keeper, environ: Mapping[str, str]) -> None:
         wait_for(lambda: get(f"http://127.0.0.1:{port}/ready")[0] == 200, "the proxy is not ready")
         wait_for(lambda: get(f"http://127.0.0.1:{dashboard}/-/llm/login")[0] == 200, "no dashboard")
         _come_in(keeper, f"http://127.0.0.1:{dashboard}")
+        _run(keeper, {**environ, "LLM_INTERCEPT_PORT": str(port)})
         assert process.popen is not None
         processes(keeper, "up", process.popen.pid)
         keeper.aviary.look_at("metrics", get(f"http://127.0.0.1:{port}/metrics")[1])
@@ -239,6 +242,23 @@ def _come_in(keeper: Keeper, url: str) -> None:
         _fail(keeper, f"{url}/{path}")
 
 
+def _run(keeper: Keeper, environ: Mapping[str, str]) -> None:
+    """A program by `run`, with a token made for it: what is printed, and how it goes on without it."""
+    kept = keeper.home.parent / "variables.json"
+    program = f"import json, os; json.dump(dict(os.environ), open({str(kept)!r}, 'w'))"
+    words = [sys.executable, "-m", "llm_intercept.cli", "run", "--project", "demo", "--"]
+    done = subprocess.run(
+        [*words, sys.executable, "-c", program],
+        env=dict(environ),
+        capture_output=True,
+        check=True,
+        timeout=90,
+    )
+    given = urlsplit(json.loads(kept.read_text())["HTTPS_PROXY"]).password
+    keeper.aviary.keep("token.run", str(given))
+    keeper.aviary.look_at("terminal run", done.stdout + done.stderr)
+
+
 def _fail(keeper: Keeper, url: str) -> None:
     """Pages that end with an exception, with secrets in their local variables."""
     cookie = f"llm_intercept_session={keeper.aviary.canaries['cookie.admin']}"
@@ -262,5 +282,8 @@ def archives(keeper: Keeper) -> None:
         "restore", str(folder / "sealed.tar"), "--home", str(folder / "wrong"), env={"PASSPHRASE": "x"}
     )
     keeper.cli("project", "export", "demo", str(folder / "project"))
+    phrase = keeper.aviary.new("passphrase.api")
+    keeper.api("admin", "POST", "/maintenance/backups", {"passphrase": phrase})
+    keeper.api("admin", "POST", "/maintenance/backups", {"passphrase": [phrase]})
     for name, data in files(folder):
         keeper.aviary.look_at(f"archive {name}", data)

@@ -112,6 +112,9 @@ def aviary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aviary]:
             misplace(keeper)
             run(keeper, config, tokens)
             look(keeper, tokens)
+            folder = home.parent
+            written = ("home", "taken/plain.tar", "taken/sealed.tar", "calls.cassette.gz", "imported.csv")
+            keeper.aviary.open_files = canary_files.modes(*(folder / name for name in written))
             canary_sights.upstreams(keeper, served)
             later(keeper, served)
             keeper.runner.run(keeper.visitors["admin"].datasette.invoke_shutdown())
@@ -126,6 +129,11 @@ def sightings(aviary: Aviary) -> tuple[list[Seen], set[Meant]]:
 def test_no_secret_is_where_it_must_not_be(sightings: tuple[list[Seen], set[Meant]]) -> None:
     found = [f"{s.secret} in {s.place} ({s.form}): {s.around!r}" for s in sightings[0]]
     assert not found, "\n".join([f"{len(found)} leaks", *sorted(set(found))])
+
+
+def test_files_are_their_owners_alone(aviary: Aviary) -> None:
+    own = [name for name in aviary.open_files if not name.endswith("proxy.log")]  # the test's own
+    assert own == []
 
 
 def test_every_exception_is_needed(sightings: tuple[list[Seen], set[Meant]]) -> None:
