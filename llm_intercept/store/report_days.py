@@ -8,7 +8,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.policy.windows import zone
 from llm_intercept.store.report_terms import Filters
 from llm_intercept.store.report_time import HOUR, Interval, Window, floor, parse_when
-from llm_intercept.store.reports import Line, bounded, breakdown, summary
+from llm_intercept.store.reports import Line, bounded, breakdown, summaries, summary
 
 MOST_BUCKETS = 1000
 _LAST = 4_102_444_800_000_000  # 2100-01-01
@@ -44,7 +44,8 @@ def over_time(
         found = {line.key: line.summary for line in breakdown(conn, within, interval, filters)}
         empty = summary(conn, Window(0, 0), filters)
         return [Line(key, found.get(key[:13], empty)) for key, _ in parts]
-    return [Line(key, summary(conn, part, filters)) for key, part in parts]
+    found_in = summaries(conn, within, [part for _, part in parts], filters)
+    return [Line(key, found) for (key, _), found in zip(parts, found_in, strict=True)]
 
 
 def _parts(span: Window, interval: Interval, where: tzinfo) -> Iterator[tuple[str, Window]]:

@@ -26,10 +26,9 @@ def spreads(
     conn: sqlite3.Connection, span: Window, filters: Filters, columns: Sequence[str]
 ) -> dict[tuple[str, ...], Spread]:
     """By the values of `columns` (terms over `requests`); nothing if the window has more than `FEW` calls."""
-    bounds = [span.since, span.until]
-    counting = "SELECT count(*) FROM (SELECT 1 FROM requests WHERE id >= ? AND id < ? LIMIT ?)"
-    if conn.execute(counting, [*bounds, FEW + 1]).fetchone()[0] > FEW:
+    if not has_few(conn, span):
         return {}
+    bounds = [span.since, span.until]
     condition, parameters = filters.clauses()
     asked = ", ".join([*columns, "duration_ms", "ttft_ms"])
     statement = f"SELECT {asked} FROM requests WHERE id >= ? AND id < ?{condition}"  # noqa: S608
@@ -44,6 +43,12 @@ def spreads(
         spread.duration.sort()
         spread.ttft.sort()
     return found
+
+
+def has_few(conn: sqlite3.Connection, span: Window) -> bool:
+    """Whether the calls of a window are read one by one."""
+    counting = "SELECT count(*) FROM (SELECT 1 FROM requests WHERE id >= ? AND id < ? LIMIT ?)"
+    return int(conn.execute(counting, [span.since, span.until, FEW + 1]).fetchone()[0]) <= FEW
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

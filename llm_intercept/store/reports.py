@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from llm_intercept.store import report_spread
 from llm_intercept.store.report_rows import (
     error_groups,
     errors,
@@ -74,6 +75,7 @@ __all__ = [
     "request",
     "rows",
     "slowest",
+    "summaries",
     "summary",
     "timelines",
     "timeseries",
@@ -143,6 +145,16 @@ class Series:
 def summary(conn: sqlite3.Connection, span: Window, filters: Filters) -> Summary:
     found = collect(conn, span, filters, (), (*MEASURES, *HISTOGRAMS))
     return _summary(found.get((), {}), spreads(conn, span, filters, ()).get(()))
+
+
+def summaries(
+    conn: sqlite3.Connection, span: Window, parts: Sequence[Window], filters: Filters
+) -> list[Summary]:
+    """Of each part of a window; how percentiles are found depends on the whole of it, as in a breakdown."""
+    if report_spread.has_few(conn, span):
+        return [summary(conn, part, filters) for part in parts]
+    names = (*MEASURES, *HISTOGRAMS)
+    return [_summary(collect(conn, part, filters, (), names).get((), {}), None) for part in parts]
 
 
 def breakdown(

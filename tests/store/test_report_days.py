@@ -9,7 +9,7 @@ import pytest
 from bench.seed import fill
 from llm_intercept.errors import ConfigError
 from llm_intercept.home import Home
-from llm_intercept.store import reports
+from llm_intercept.store import report_spread, reports
 from llm_intercept.store.report_days import MOST_BUCKETS, checked_zone, local_window, over_time
 from llm_intercept.store.report_time import HOUR, Window
 from llm_intercept.store.reports import EVERYTHING, Filters
@@ -88,6 +88,21 @@ def test_a_day_holds_what_was_called_on_it_there(conn: sqlite3.Connection) -> No
         day = datetime.fromtimestamp(id_ / 1e6, UTC).astimezone(zone).date().isoformat()
         counted[day] = counted.get(day, 0) + 1
     assert {line.key: line.summary.requests for line in lines if line.summary.requests} == counted
+
+
+@pytest.mark.parametrize("few", [10, 2000])
+def test_percentiles_are_those_of_a_breakdown_of_the_same_window(
+    conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Whether calls are read one by one depends on the window, and not on how it is cut."""
+    monkeypatch.setattr(report_spread, "FEW", few)
+    span = Window(NOW - 9 * 24 * HOUR, NOW)
+    found = [
+        [(line.key, line.summary.requests, line.summary.duration_ms_p95) for line in lines]
+        for lines in (over_time(conn, span, "day", ALL, checked_zone(name)) for name in ("UTC", "Etc/GMT0"))
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) > 5
 
 
 def test_too_many_hours_are_refused(conn: sqlite3.Connection) -> None:
