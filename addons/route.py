@@ -76,3 +76,5 @@ class Route:
         """This target cannot be called from here; another one may."""
         if not await self.exchanges.gateway.tries.pass_by(exchange, refusal):
             refuse(self.exchanges, flow, refusal)
+        elif (counted := self.exchanges.gateway.token_count(exchange)) is not None:
+            await self._answer(flow, exchange, counted)

@@ -97,7 +97,9 @@ class Tries:
             rewind(exchange, course.start)
             _not_tried(exchange, course, passed, refusal)
             await self._started(following)
-            problem = self._plan(exchange, course, following) or self._resolve(exchange)
+            problem = self._plan(exchange, course, following)
+            if problem is None and not exchange.counted_here:
+                problem = self._resolve(exchange)
             if problem is None:
                 return True
             refusal = problem

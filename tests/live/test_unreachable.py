@@ -91,3 +91,12 @@ def test_when_none_can_be_reached_the_call_fails(proxy: Proxied) -> None:
     with proxy.call(wire.COMPLETIONS, {**wire.CHAT, "model": "all"}) as call:
         assert call.status == 502
         assert b"nobody-knows-me.invalid could not be reached" in call.read()
+
+
+def test_a_token_count_that_the_next_target_cannot_give_is_made_here(proxy: Proxied) -> None:
+    body = {"contents": [{"role": "user", "parts": [{"text": "how long is this?"}]}]}
+    with proxy.call("/gemini/v1beta/models/no-key:countTokens", body) as call:
+        assert call.status == 200
+        assert json.loads(call.read())["totalTokens"] > 0
+        warnings = json.loads(proxy.row(call)["warnings"])
+    assert [warning.partition(":")[0] for warning in warnings] == ["not tried", "estimated here"]
