@@ -1,5 +1,6 @@
 """`llm-intercept config import-env`: settings and keys of predecessors, out of their variables."""
 
+import difflib
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +48,7 @@ def command(session: Session, dry_run: bool, path: Path | None, as_json: bool) -
     if as_json:
         print_json({"variables": [asdict(line) for line in lines], "notes": notes, "dry_run": dry_run})
     else:
-        _print(lines, notes, after if dry_run and after != before else "")
+        _print(lines, notes, _new(before, after) if dry_run else "")
 
 
 def parsed(text: str) -> dict[str, str]:
@@ -102,6 +103,13 @@ def _store(session: Session, key: NewKey) -> str:
     return ""
 
 
+def _new(before: str, after: str) -> str:
+    """The lines that are not there yet: those that are may have secrets."""
+    compared = difflib.ndiff(before.splitlines(), after.splitlines())
+    lines = [line[2:] for line in compared if line.startswith("+ ")]
+    return "\n".join(lines).strip("\n")
+
+
 def _with_kept(line: Line, kept: list[tuple[str, ...]]) -> Line:
     if line.outcome == "setting" and tuple(line.name.split(".")) in kept:
         return Line(line.variable, "nothing", line.name, f"config.toml has another {line.name}; it stays")
@@ -116,7 +124,7 @@ def _print(lines: list[Line], notes: list[str], text: str) -> None:
     for note in notes:
         click.echo(f"Note: {note}.")
     if text:
-        click.echo(f"\nconfig.toml would be:\n\n{text}", nl=False)
+        click.echo(f"\nconfig.toml would get:\n\n{text}")
 
 
 def _sentence(line: Line) -> str:

@@ -143,6 +143,8 @@ def predecessors(keeper: Keeper) -> None:
             keeper.cli("config", "import-env", "--json", env={**home, **found}, place=place)
             if (path := folder / "home" / "config.toml").exists():
                 keeper.aviary.look_at("imported config.toml", path.read_bytes())
+    # What is in config.toml already has secrets of its own.
+    keeper.cli("config", "import-env", "--dry-run", env={"PROVIDER_API_KEY": "x", "BIG_MODEL": "gpt-4o"})
     for file, data in files(folder / "home"):
         keeper.aviary.look_at(f"imported {file}", data)
 

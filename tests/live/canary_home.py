@@ -106,6 +106,7 @@ def config(keeper: Keeper, upstreams: Mapping[str, str], webhook: str, issuer: s
         f'[[webhooks]]\nurl = "{hook}"\nsecret = "{signer}"',
         f'[models.headers]\nx-tenant-key = "{header}"',
         f'[models.tiers.small]\nmodel = "anthropic/claude-small"\nheaders = {{x-tier-key = "{tier}"}}',
+        f'system = "mind {new("prompt.system", "sk-")}"',
         f'[dashboard.oidc]\nissuer = "{issuer}"\nclient_id = "us"\nclient_secret_env = "OIDC_SECRET"',
     ]
     lines += [f'[providers.{name}]\nbase_url = "{url}"' for name, url in upstreams.items() if name != "azure"]

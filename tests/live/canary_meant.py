@@ -20,6 +20,7 @@ MEANT: tuple[Meant, ...] = (
     Meant("oidc.secret", "upstream oidc head*", "the provider that it belongs to"),
     Meant("webhook.url", "upstream webhook head*", "the address of the web hook itself"),
     *(Meant("header.all", f"upstream {name} head*", "set for every model") for name in SERVED[:-2]),
+    Meant("prompt.system", "upstream anthropic body*", BODY),
     Meant("header.tier", "upstream anthropic head*", "set for a tier that anthropic serves"),
     *(
         Meant(f"own.{name}", f"upstream {provider} head*", CALLED)
@@ -68,6 +69,9 @@ MEANT: tuple[Meant, ...] = (
     Meant("wrong.*", "cli route explain *", ASKED),
     *(Meant(name, "environ *", "given as a variable") for name in ("key.groq", "oidc.secret")),
     Meant("datasette.secret", "environ up*", "how Datasette is given it"),
-    *(Meant(name, "file config.toml*", "the operator wrote it there") for name in ("header.*", "webhook.*")),
+    *(
+        Meant(name, "file config.toml*", "the operator wrote it there")
+        for name in ("header.*", "webhook.*", "prompt.*")
+    ),
     Meant("secret.key", "file secret.key*", "its own file"),
 )
