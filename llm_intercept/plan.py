@@ -19,12 +19,14 @@ from llm_intercept.providers import Registry
 from llm_intercept.providers.base import GENERATION, MAPPED, Provider, Serving
 from llm_intercept.wire import codec, codecs, dialects, embeddings, mode, rewrites, splice
 from llm_intercept.wire.codec import Context, Untranslatable
+from llm_intercept.wire.codecs.anthropic import attribution
 from llm_intercept.wire.embeddings.translation import EmbeddingTranslation, alike
 from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
 _CODEC_OF = {"bedrock_invoke": "anthropic"}
 _CLAUDE = re.compile("claude|anthropic")
+_ACCOUNTING = attribution.LINE.encode()
 # How codecs carry another dialect's signatures through a client's history, in Gemini's as base64. What they
 # have in common is looked for first; none of the whole ones can occur by chance inside an image's base64.
 _MARKS = {"gemini": (b"bGxpM", (b'"bGxpMS', b'"bGxpMWNhbGwu'))}
@@ -106,6 +108,7 @@ class Planner:
         exchange.provider, exchange.upstream_model = provider, found.model
         client_path, exchange.path = exchange.path, serving.path(found.model, exchange.stream)
         exchange.client_path = client_path
+        deep = deep or (exchange.moved and _spoils_caches(found.model, body))
         written_anew = deep or bool(serving.envelope) or _is_other_endpoint(exchange, serving)
         how = mode.choose(exchange.dialect, serving.dialect, top_level=True, deep=written_anew)
         if how != "translate":
@@ -130,6 +133,7 @@ class Planner:
             return _untranslatable(exchange, error)
         if client.dialect == serving.dialect and not client.framing:
             exchange.changes.append("body: written anew")  # its answer is in the client's dialect already
+            exchange.warnings.extend(context.warnings)
         else:
             exchange.translation = translation
             exchange.changes.append(f"dialect: {exchange.dialect} -> {serving.dialect}")
@@ -165,6 +169,11 @@ def _at(exchange: Exchange, target: Candidate, found: Resolution) -> Resolution:
         return found
     refusal = None if exchange.route else found.refusal
     return replace(found, provider=target.provider, model=target.model, refusal=refusal)
+
+
+def _spoils_caches(model: str, body: bytes) -> bool:
+    """A line of Claude Code's for Anthropic's accounting, on its way to another's model."""
+    return _ACCOUNTING in body and not _CLAUDE.search(model)
 
 
 def _is_marked(dialect: str, body: bytes) -> bool:
@@ -244,6 +253,8 @@ def _written(
     """The request in the provider's dialect, with what settings and the model's name add to it."""
     context = translation.context
     request = translation.read(body, exchange.model, exchange.stream)
+    if serving.dialect == "anthropic" and _spoils_caches(found.model, body):
+        request = attribution.abroad(request, context)
     context.include_usage = request.include_usage
     request = replace(request, model=found.model, stream=exchange.stream, include_usage=exchange.stream)
     context.request = request

@@ -54,11 +54,13 @@ class Translation:
     def read(self, body: bytes, model: str, stream: bool) -> Request:
         """The client's request; raises Untranslatable."""
         document = parse_object(body)
-        if self.client.NAME != self.upstream.NAME and (
-            check := getattr(self.client, "check_translatable", None)
-        ):
+        if self.client.NAME == self.upstream.NAME:
+            return self.client.decode_request(document, model, stream)
+        if check := getattr(self.client, "check_translatable", None):
             check(document)  # what only the client's own provider could look up
-        return self.client.decode_request(document, model, stream)
+        request = self.client.decode_request(document, model, stream)
+        leave = getattr(self.client, "abroad", None)  # what is for the client's own provider alone
+        return leave(request, self.context) if leave is not None else request
 
     def encode(self, request: Request) -> Encoded:
         """The request for the provider; raises Untranslatable."""

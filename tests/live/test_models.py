@@ -15,6 +15,7 @@ CONFIG = """
 "claude" = "anthropic/claude-sonnet-5"
 "thinker" = "openai/gpt-5:high"
 "gone" = "openrouter/some/model"
+"deep" = "deepseek/deepseek-chat"
 
 [models.projects.brief]
 system = "Be brief."
@@ -158,6 +159,32 @@ def test_settings_reach_what_can_be_read_of_bedrocks_bodies(
     assert ("Be brief." in json.dumps(sent)) is reached
     assert ("not applied" in str(row["warnings"])) is not reached
     assert row["usage_source"] == "provider"
+
+
+LINE = "x-anthropic-billing-header: cc_version=2.1.177.01c; cc_entrypoint=cli; cch=36ee5;"
+
+
+@pytest.mark.parametrize(("model", "kept"), [("claude", True), ("mini", False), ("deep", False)])
+def test_claude_codes_accounting_line_goes_to_claude_only(
+    mapped: Stack, token: str, model: str, kept: bool
+) -> None:
+    """In its own dialect too: the line is another in each request, no prompt with it could be cached."""
+    mapped.cli("key", "add", "deepseek", "--name", model, "--key-stdin", stdin="real-deepseek-key-0123456789")
+    since = mapped.last_id()
+    system = [{"type": "text", "text": LINE}, {"type": "text", "text": "Be kind."}]
+    asked = {"max_tokens": 50, "system": system, "messages": [{"role": "user", "content": "hi"}]}
+    connection = http.client.HTTPConnection("127.0.0.1", mapped.port, timeout=20)
+    headers = {"x-api-key": token, "anthropic-version": "2023-06-01", "content-type": "application/json"}
+    connection.request("POST", "/v1/messages", json.dumps({"model": model, **asked}), headers)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["type"]) == (200, "message")
+    connection.close()
+    (row,) = mapped.rows(1, since)
+    assert ("accounting" in str(row["warnings"])) is not kept
+    sent = base64.b64decode(mapped.received()[-1]["body_base64"]).decode()
+    assert (LINE in sent) is kept
+    assert "Be kind." in sent
+    assert ("dialect:" in row["changes"]) is (model == "mini")
 
 
 def test_an_alias_that_is_set_counts_for_the_next_call(mapped: Stack, token: str):

@@ -4,6 +4,7 @@ The same bodies travel on Bedrock (invoke) and Vertex (rawPredict) in another en
 """
 
 from llm_intercept.wire.codecs.anthropic.answer import decode_answer, encode_answer
+from llm_intercept.wire.codecs.anthropic.attribution import abroad
 from llm_intercept.wire.codecs.anthropic.decoder import Decoder as decoder
 from llm_intercept.wire.codecs.anthropic.encoder import Encoder as encoder
 from llm_intercept.wire.codecs.anthropic.errors import decode_error, encode_error
@@ -16,6 +17,7 @@ FRAMING = "sse"
 __all__ = [
     "FRAMING",
     "NAME",
+    "abroad",
     "decode_answer",
     "decode_error",
     "decode_request",
