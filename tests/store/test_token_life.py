@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -99,11 +100,19 @@ class TokenLife(RuleBasedStateMachine):
 
     @rule(model=tokens)
     def suspend(self, model: Model) -> None:
+        if model.revoked:
+            with pytest.raises(Conflict):
+                self.command.tokens.suspend(model.id)
+            return
         self.command.tokens.suspend(model.id)
         model.suspended = True
 
     @rule(model=tokens)
     def resume(self, model: Model) -> None:
+        if model.revoked:  # for good
+            with pytest.raises(Conflict):
+                self.command.tokens.resume(model.id)
+            return
         self.command.tokens.resume(model.id)
         model.suspended = False
 
