@@ -4,7 +4,7 @@ import asyncio
 import logging
 from weakref import WeakKeyDictionary
 
-from mitmproxy import connection, ctx
+from mitmproxy import connection, ctx, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy import server_hooks
@@ -99,15 +99,27 @@ class Lifecycle:
             self._timers[data.server] = timer
 
     def _connect_limit(self, client: connection.Client, server: connection.Server) -> float:
+        """For all that comes before the request is sent, the parties' handshake included."""
         waiting = self.exchanges.connecting(client, server)
-        own = [e.timeouts.connect for e in waiting if e.timeouts is not None]
-        return max(own, default=self.exchanges.gateway.timeouts.connect)
+        own = [e.timeouts for e in waiting if e.timeouts is not None] or [self.exchanges.gateway.timeouts]
+        return max(limits.connect or limits.first_byte for limits in own)
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
-        if timer := self._timers.pop(data.server, None):
-            timer.cancel()
+        if not data.server.tls:
+            self._arrived(data.server)
 
-    server_connect_error = server_connected
+    def tls_established_server(self, data: tls.TlsData) -> None:
+        self._arrived(data.conn)
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._arrived(data.server)
+
+    server_disconnected = server_connect_error
+
+    def _arrived(self, server: connection.Connection) -> None:
+        """Or never: in any case nobody waits for it any more."""
+        if timer := self._timers.pop(server, None):
+            timer.cancel()
 
     def _give_up(self, client: connection.Client, server: connection.Server) -> None:
         for exchange in self.exchanges.connecting(client, server):

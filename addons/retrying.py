@@ -66,6 +66,7 @@ class Retried(Drained):
         self.flow.response = self.flow.error = None
         self.flow.metadata.pop("ended_by", None)
         self.flow.metadata.pop("overdue", None)
+        self.expiry = None  # one that has not arrived yet was about the last try
         self.server_state = self.state_between_tries
         if float(wait) > 0:
             self.pause = commands.RequestWakeup(float(wait))

@@ -33,6 +33,8 @@ ROUTES: dict[str, dict[str, Any]] = {
     "other": {"targets": ["anthropic/claude-sonnet-5", "bedrock/amazon.nova-micro-v1:0"]},
     "refused": {"targets": ["mistral/", "groq/"]},
     "unconnected": {"targets": ["cohere/", "groq/"], "timeouts": {"connect": 0.3}},
+    "unspoken": {"targets": ["xai/grok-4", "groq/"], "timeouts": {"connect": 0.3, "first_byte": 0.1}},
+    "unlimited": {"targets": ["xai/grok-4", "groq/"], "timeouts": {"connect": 0, "first_byte": 0.3}},
     "quick": {"targets": ["openai/gpt-4o", "groq/"], "timeouts": {"first_byte": 0.2}},
     "slow": {"targets": ["deepseek/", "groq/"]},
     "idle": {"targets": ["openai/gpt-4o", "groq/"], "timeouts": {"idle": 0.2}},
@@ -62,10 +64,20 @@ def dead() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def proxy(there: Upstream, dead: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+def dumb() -> Iterator[int]:
+    """A port that takes every connection and never says a word, so that no TLS comes about."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    there: Upstream, dead: int, dumb: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxied]:
     names = ("openai", "groq", "anthropic", "gemini", "bedrock", "deepseek")
     bases = {name: there.url for name in names}
     bases |= {"mistral": f"http://127.0.0.1:{free_port()}", "cohere": f"http://127.0.0.1:{dead}"}
+    bases["xai"] = f"https://127.0.0.1:{dumb}"
     keys = {name: REAL.format(name) for name in bases} | {"bedrock": AWS}
     with proxied(tmp_path_factory.mktemp("failover"), bases, config=CONFIG, keys=keys) as running:
         with running.control() as control:
@@ -319,7 +331,12 @@ async def _lost(request: Request, to: Answer) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize(
     ("route", "provider", "outcome"),
-    [("refused", "mistral", "connect_failed"), ("unconnected", "cohere", "timeout")],
+    [
+        ("refused", "mistral", "connect_failed"),
+        ("unconnected", "cohere", "timeout"),
+        ("unspoken", "xai", "timeout"),
+        ("unlimited", "xai", "timeout"),
+    ],
 )
 def test_a_target_without_a_connection(
     proxy: Proxied, route: str, provider: str, outcome: str, stream: bool
