@@ -104,6 +104,10 @@ class TokenLife(RuleBasedStateMachine):
             with pytest.raises(Conflict):
                 self.command.tokens.suspend(model.id)
             return
+        if model.revoked:  # for good
+            with pytest.raises(Conflict):
+                self.command.tokens.suspend(model.id)
+            return
         self.command.tokens.suspend(model.id)
         model.suspended = True
 
