@@ -3,9 +3,11 @@
 import copy
 import logging
 import logging.handlers
+import os
 import queue
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 import orjson
@@ -98,8 +100,21 @@ class Logs:
             self._requests.close()
 
 
-def _rotating(path: Path, settings: LogSettings) -> logging.handlers.RotatingFileHandler:
-    return logging.handlers.RotatingFileHandler(
+class _Rotating(logging.handlers.RotatingFileHandler):
+    """Files that only their owner can read, wherever they are copied to."""
+
+    def _open(self) -> TextIOWrapper:
+        file = open(self.baseFilename, self.mode, encoding=self.encoding, opener=_private)
+        assert isinstance(file, TextIOWrapper)
+        return file
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _rotating(path: Path, settings: LogSettings) -> _Rotating:
+    return _Rotating(
         path, maxBytes=settings.max_mb * 1_000_000, backupCount=settings.backups, encoding="utf-8", delay=True
     )
 

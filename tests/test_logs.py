@@ -26,6 +26,7 @@ def test_no_log_has_a_key_in_it(tmp_path: Path) -> None:
     finally:
         logs.close()
         logging.getLogger().removeHandler(handler)
+    assert (tmp_path / EVENTS).stat().st_mode & 0o077 == 0
     lines = [json.loads(line) for line in (tmp_path / EVENTS).read_text().splitlines()]
     assert [line["level"] for line in lines] == ["INFO", "ERROR", "WARNING", "WARNING"]
     assert lines[0]["message"] == "begun with [redacted]"
