@@ -310,8 +310,9 @@ def test_changing_the_password(visit: Any, peopled: Home) -> None:
 
 def test_guessing_the_old_password_is_slowed_down(visitor: Visitor) -> None:
     log_in_as(visitor, "bob")
-    answers = [change(visitor, f"guess number {n}", NEW).status_code for n in range(6)]
-    assert answers == [400] * 5 + [429]
+    answers = [change(visitor, f"guess number {n}", NEW).status_code for n in range(10)]
+    assert answers[:5] == [400] * 5
+    assert 429 in answers[5:]  # waits grow: the machine cannot be too slow for all of them
 
 
 def test_the_local_administrator_has_no_password(visitor: Visitor, peopled: Home) -> None:
