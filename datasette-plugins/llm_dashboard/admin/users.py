@@ -96,6 +96,12 @@ async def edit(visit: Visit) -> Response:
         place="Users",
         also=[
             (
+                "Logins",
+                "Where the user is logged in; each can be ended, or all at once.",
+                f"{PATH}/{user.id}/logins",
+                "Show logins",
+            ),
+            (
                 "Password",
                 "A link by which the user chooses a new password; links made before stop working.",
                 f"{PATH}/{user.id}/invite",

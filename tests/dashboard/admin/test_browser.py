@@ -124,11 +124,16 @@ def test_every_page_in_both_themes_and_on_a_phone(
         for path in paths:
             go(page, path)
             assert page.evaluate("document.documentElement.scrollWidth") == width, path
+            assert page.evaluate(SIDEWAYS) == [], path
             red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0])")
             assert (red < 60) == (scheme == "dark"), path
             unnamed = page.evaluate(UNLABELLED)
             assert unnamed == [], path
 
+
+# Tables that would have to be scrolled sideways.
+SIDEWAYS = """[...document.querySelectorAll('main .scroll')]
+  .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText.slice(0, 60))"""
 
 # Inputs that a screen reader has no name for.
 UNLABELLED = """[...document.querySelectorAll('main input:not([type=hidden]), main select, main textarea')]

@@ -97,3 +97,24 @@ def test_found_by_name_address_and_role(admin: Admin) -> None:
     assert "grace" not in admin.get("/users?q=example.com")
     assert "grace" in admin.get("/users?role=member")
     assert "No user matches" in admin.get("/users?q=nobody")
+
+
+def test_logins_of_a_user_are_ended(admin: Admin) -> None:
+    with admin.control() as control:
+        user = control.users.create("ada", role="admin")
+        agents = ("Mozilla/5.0 (X11; Linux x86_64) Firefox/148.0", "curl/8.5.0", "Safari/604.1 (iPhone)")
+        for agent in agents:
+            more = {"user_agent": agent, "client_ip": "10.0.0.7", "user_id": user.id, "method": "password"}
+            control.sessions.open("ada", "admin", hours=1, **more)
+        ids = [session.id for session in control.sessions.list(user.id)]
+    path = f"/users/{user.id}/logins"
+    text = admin.get(path)
+    for words in ("Firefox on Linux", "curl", "Safari on iPhone", "10.0.0.7"):
+        assert words in text
+    assert "has ended" in said(admin.done(path, session=ids[0]))
+    assert "ended already" in said(admin.done(path, session=ids[0]))
+    assert admin.last_audit().action == "session.revoke"
+    with admin.control() as control:
+        assert len(control.sessions.list(user.id)) == 2
+    assert "All logins of ada have ended" in said(admin.done(path))
+    assert "is not logged in anywhere" in admin.get(path)
