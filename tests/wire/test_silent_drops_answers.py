@@ -80,7 +80,7 @@ SAYINGS: dict[str, tuple[Answer, Answer, str]] = {
     ),
 }
 # Audio is counted within the input and the output, a search is an item of OpenAI responses' output.
-QUIET = {(name, client) for name in COUNTERS if "audio" in name for client in codecs.names()}
+QUIET = {(n, c) for n in COUNTERS if n.startswith(("audio", "image")) for c in codecs.names()}
 QUIET.add(("web_searches", "openai_responses"))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from llm_intercept.wire.codec import Context, Target
+from llm_intercept.wire.codec import Context, Target, Untranslatable
 from llm_intercept.wire.translation import Side, Translation
 
 PNG = "iVBORw0KGgo="
@@ -92,3 +92,20 @@ def test_logprobs_are_asked_of_models_that_give_them() -> None:
     body, warnings = sent("openai_chat", "openai_responses", document, rejects=frozenset({"logprobs"}))
     assert "include" not in body
     assert warnings == ["logprobs: not taken by the model"]
+
+
+@pytest.mark.parametrize("name", ["cachedContent", "cached_content"])
+def test_what_google_keeps_of_the_prompt_is_refused(name: str) -> None:
+    """The model would be asked about something that it has never seen."""
+    document = {"contents": [{"role": "user", "parts": [{"text": "q"}]}], name: "cachedContents/1"}
+    with pytest.raises(Untranslatable, match="kept by Google"):
+        sent("gemini", "openai_chat", document)
+    assert sent("gemini", "gemini", document)[0]["cachedContent"] == "cachedContents/1"
+
+
+@pytest.mark.parametrize("target", OPENAIS)
+def test_names_of_files_have_the_ending_that_openai_wants(target: str) -> None:
+    file = {"document": {"format": "pdf", "name": "report", "source": {"bytes": "JVBERi0="}}}
+    talk = {"messages": [{"role": "user", "content": [{"text": "see"}, file]}]}
+    body, _ = sent("bedrock_converse", target, talk)
+    assert '"report.pdf"' in json.dumps(body)

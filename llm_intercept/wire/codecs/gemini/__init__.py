@@ -17,6 +17,7 @@ from llm_intercept.wire.codecs.gemini.decoder import Decoder as decoder
 from llm_intercept.wire.codecs.gemini.encoder import Encoder as encoder
 from llm_intercept.wire.codecs.gemini.errors import decode as decode_error
 from llm_intercept.wire.codecs.gemini.errors import encode as encode_error
+from llm_intercept.wire.codecs.gemini.request import check_translatable
 from llm_intercept.wire.codecs.gemini.request import decode as decode_request
 from llm_intercept.wire.codecs.gemini.request import encode as encode_request
 from llm_intercept.wire.codecs.gemini.shapes import NAME
@@ -26,6 +27,7 @@ FRAMING = "sse"
 __all__ = (
     "FRAMING",
     "NAME",
+    "check_translatable",
     "decode_answer",
     "decode_error",
     "decode_request",

@@ -20,6 +20,12 @@ _LACKING = frozenset(
 )
 
 
+def check_translatable(body: Mapping[str, Json]) -> None:
+    """Raises for what lives at Google: without it the model would not know what is spoken of."""
+    if proto(body).get("cachedContent"):
+        raise Untranslatable("cachedContent", "the content is kept by Google; send it in the request instead")
+
+
 def decode(body: Mapping[str, Json], model: str, stream: bool) -> Request:
     source = proto(body)
     if not isinstance(source.get("contents"), list | dict):

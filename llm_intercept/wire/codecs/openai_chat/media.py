@@ -180,7 +180,7 @@ def _write_document(part: Media, context: Context) -> dict[str, Any] | None:
             "type": "file",
             "file": {"file_id": part.file_id} | ({"filename": part.name} if part.name else {}),
         }
-    name = {"filename": part.name} if part.name else {}
+    name = {"filename": _file_name(part)} if part.name else {}
     if part.data:
         name = name or ({"filename": "document.pdf"} if part.media_type == "application/pdf" else {})
         data = f"data:{part.media_type};base64,{part.data}" if part.media_type else part.data
@@ -188,6 +188,12 @@ def _write_document(part: Media, context: Context) -> dict[str, Any] | None:
     if part.url and context.target.reasoning == "openrouter":
         return {"type": "file", "file": {**name, "file_data": part.url}}
     return None
+
+
+def _file_name(part: Media) -> str:
+    """OpenAI tells by its ending what a file is; names from Converse have none."""
+    ending = ".pdf" if part.media_type == "application/pdf" and "." not in part.name else ""
+    return part.name + ending
 
 
 def _write_audio(part: Media, context: Context) -> dict[str, Any] | None:

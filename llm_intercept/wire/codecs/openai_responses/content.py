@@ -199,7 +199,8 @@ def _written_file(part: Media) -> Raw:
         raw["filename"] = part.name or "document.pdf"  # needed beside data
         raw["file_data"] = data_url(part, "application/pdf")
     if part.name:
-        raw["filename"] = part.name
+        pdf = part.media_type == "application/pdf" and "." not in part.name  # Converse's names have no ending
+        raw["filename"] = f"{part.name}.pdf" if pdf else part.name
     return {**raw, "detail": part.detail} if part.detail else raw
 
 
