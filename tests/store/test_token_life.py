@@ -100,10 +100,6 @@ class TokenLife(RuleBasedStateMachine):
 
     @rule(model=tokens)
     def suspend(self, model: Model) -> None:
-        if model.revoked:
-            with pytest.raises(Conflict):
-                self.command.tokens.suspend(model.id)
-            return
         if model.revoked:  # for good
             with pytest.raises(Conflict):
                 self.command.tokens.suspend(model.id)
