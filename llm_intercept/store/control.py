@@ -51,7 +51,6 @@ from llm_intercept.store.routes import Routes
 from llm_intercept.store.sessions import Sessions
 from llm_intercept.store.tokens import Tokens
 from llm_intercept.store.users import Users
-from llm_intercept.store.walindex import WalIndex
 from llm_intercept.vault import Vault
 
 __all__ = [
@@ -91,8 +90,6 @@ class Control:
         self._vault = vault
         self._connection = connect(path)
         self._database = Database(self._connection, vault, clock, entropy)
-        self._index = WalIndex(path)
-        self._glance: tuple[bytes, int] = (b"", -1)
         self._seen: tuple[int, int] = (-1, -1)
         self._issued: dict[tuple[str, bytes], IssuedToken] = {}
         self._sealed: dict[str, tuple[SealedCredential, ...]] = {}
@@ -139,7 +136,6 @@ class Control:
         return self._database
 
     def close(self) -> None:
-        self._index.close()
         self._connection.close()
 
     def check(self) -> None:
@@ -148,13 +144,6 @@ class Control:
 
     def refresh(self) -> None:
         """Reloads the snapshot if anybody has committed since the last time."""
-        glance = (self._index.header(), self._database.version)  # looked at before what it stands for
-        if glance[0] and glance == self._glance:
-            return
-        self._reload()
-        self._glance = glance
-
-    def _reload(self) -> None:
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         current = (version, self._database.version)
         if current != self._seen:
