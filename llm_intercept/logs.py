@@ -104,13 +104,8 @@ class _Rotating(logging.handlers.RotatingFileHandler):
     """Files that only their owner can read, wherever they are copied to."""
 
     def _open(self) -> TextIOWrapper:
-        file = open(self.baseFilename, self.mode, encoding=self.encoding, opener=_private)
-        assert isinstance(file, TextIOWrapper)
-        return file
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(descriptor, "a", encoding=self.encoding)
 
 
 def _rotating(path: Path, settings: LogSettings) -> _Rotating:
