@@ -157,7 +157,7 @@ class _Source:
                 self._answered = True
                 events += self._unfolded(data)
             else:
-                if may_have(data):
+                if b"\\" in data and may_have(data):
                     data = self._halves.joined(data)
                 events += self._decoder.feed(name, data)
         return events if self._said else self._honest(events)
