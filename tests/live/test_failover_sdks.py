@@ -52,8 +52,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 @pytest.fixture(scope="module")
 def proxy(first: Simulator, second: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     """Each provider has a key that leads to the first simulator, and one that leads to the second."""
-    bases = {name: first.url for name in MODELS} | {"mistral": second.url}
-    keys = {name: REAL.format(name) for name in ("mistral", "twin")}
+    bases = {name: first.url for name in MODELS} | {"together": second.url}
+    keys = {name: REAL.format(name) for name in ("together", "twin")}
     config = f'{CONFIG}[providers.twin]\ndialect = "anthropic"\nbase_url = "{second.url}"\n'
     with proxied(tmp_path_factory.mktemp("sdks"), bases, config=config, keys=keys) as running:
         with running.control() as control:
@@ -63,7 +63,7 @@ def proxy(first: Simulator, second: Simulator, tmp_path_factory: pytest.TempPath
                     added = SecretStr(secret)
                     control.credentials.add(name, added, name=pool, pool=pool, base_url=there)
                 main, later = ({"provider": name, "model": model, "pool": pool} for pool in ("main", "later"))
-                for prefix, last in (("same", later), ("other", OTHERS.get(name, "mistral/m"))):
+                for prefix, last in (("same", later), ("other", OTHERS.get(name, "together/m"))):
                     route = {"name": f"{prefix}-{name}", "targets": [main, last]}
                     route["match"] = {"models": [route["name"]]}
                     control.routes.set(Route.model_validate(route))
@@ -180,7 +180,7 @@ def test_the_second_answers_for_the_first(
     [row] = proxy.settled(since)
     assert (row["outcome"], row["attempts"], row["entry"], row["stream"]) == ("ok", 2, entry, int(stream))
     failed, done = tries_of(proxy, row)
-    last = provider if second_speaks == "same" else OTHERS.get(provider, "mistral/").partition("/")[0]
+    last = provider if second_speaks == "same" else OTHERS.get(provider, "together/").partition("/")[0]
     assert (failed[0], done) == (provider, (last, "ok", 200))
     assert (row["usage_source"], row["credential"]) == (
         "provider",
