@@ -1,6 +1,7 @@
 """Writing to `usage.db`: rows, what belongs to them, rollups in one transaction. Reading is `reports.py`."""
 
 import dataclasses
+import itertools
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -37,6 +38,7 @@ _INSERT_ATTEMPT = _insert("attempts", ATTEMPT_COLUMNS)
 _INSERT_VIOLATION = _insert("violations", VIOLATION_COLUMNS)
 _UPSERT_HOUR = _upsert("usage_hour")
 _UPSERT_DAY = _upsert("usage_day")
+_TOGETHER = 16  # rows; with the columns of one fewer parameters than any SQLite takes
 _request_values = attrgetter(*REQUEST_COLUMNS)
 _attempt_values = attrgetter(*ATTEMPT_COLUMNS)
 _violation_values = attrgetter(*VIOLATION_COLUMNS)
@@ -74,12 +76,26 @@ def write_batch(connection: sqlite3.Connection, rows: Sequence[RequestRow]) -> l
 def _insert_rows(connection: sqlite3.Connection, rows: Sequence[RequestRow]) -> list[RequestRow]:
     connection.execute("SAVEPOINT batch")
     try:
-        connection.executemany(_INSERT_REQUEST, map(_request_values, rows))
+        _insert_all(connection, _INSERT_REQUEST, map(_request_values, rows))
         _insert_details(connection, rows)
     except ROW_FAULTS:
         connection.execute("ROLLBACK TO batch")
         return [row for row in rows if _insert_one(connection, row)]
     return list(rows)
+
+
+def _insert_all(connection: sqlite3.Connection, statement: str, values: Iterable[tuple[Any, ...]]) -> None:
+    """Several rows with each statement: for every one that runs, this thread gives the interpreter lock away
+    and takes it from the calls again.
+    """
+    rows = list(values)
+    whole = len(rows) - len(rows) % _TOGETHER
+    if whole:
+        head, _, one = statement.partition("VALUES ")
+        several = f"{head}VALUES {', '.join([one] * _TOGETHER)}"
+        for together in itertools.batched(rows[:whole], _TOGETHER):
+            connection.execute(several, [value for row in together for value in row])
+    connection.executemany(statement, rows[whole:])
 
 
 def _insert_details(connection: sqlite3.Connection, rows: Iterable[RequestRow]) -> None:
@@ -93,7 +109,7 @@ def _insert_details(connection: sqlite3.Connection, rows: Iterable[RequestRow]) 
             violation.request_id = row.id
         attempts += row.tries
         violations += row.violations
-    connection.executemany(_INSERT_ATTEMPT, map(_attempt_values, attempts))
+    _insert_all(connection, _INSERT_ATTEMPT, map(_attempt_values, attempts))
     if violations:
         connection.executemany(_INSERT_VIOLATION, map(_violation_values, violations))
 

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 WINDOW_S = 0.25
 BATCH_ROWS = 500
 BODY_BUDGET = 64_000_000
-_BREATH_EVERY = (
-    8  # jobs; then the event loop gets the interpreter lock without waiting for its switch interval
-)
+_BREATH_EVERY = 8  # rows made here; then the event loop gets the interpreter lock without waiting for it
 _BREATH_S = 0.00002
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HOUSEKEEPING_S = 3600.0
@@ -206,8 +204,8 @@ class Writer:
                 batch.add(row, _bodies(item, row))
                 if row is not item.job:  # others are in the journal already, or come from it
                     made.append(row)
-            if self._in_work % _BREATH_EVERY == 0:
-                time.sleep(_BREATH_S)
+                    if len(made) % _BREATH_EVERY == 0:
+                        time.sleep(_BREATH_S)
         self._note(made)
         with self._body_lock:
             self._body_bytes -= freed
