@@ -15,7 +15,7 @@ from tests.wire.pair_sources import Source, asked, context
 
 pytestmark = pytest.mark.skipif(not asked("openai_chat"), reason="no recordings")
 
-KEPT_BY_THE_PROVIDER = ("prompt", "previous_response_id")
+KEPT_BY_THE_PROVIDER = ("prompt", "previous_response_id", "cachedContent")
 
 
 @pytest.mark.parametrize(("dialect", "target"), PAIRS, ids=lambda name: name)
