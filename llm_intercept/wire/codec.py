@@ -32,7 +32,6 @@ class Target:
     `prefill`: an answer that the client begins; `name`: that of a message; `json_schema`: as the form of an
     answer; and members of chat completions that only some servers know (`stream_options`, ...).
     `context` is the size of its window in tokens.
-    `json_schema`: takes JSON Schema as it is where its dialect has a narrower form as well (Gemini).
     `provider` decides nothing but the origin of signatures and OpenRouter's own `reasoning` object.
     `structured`: whether it takes a JSON schema for its answers; None where that is not known.
     """
@@ -46,7 +45,6 @@ class Target:
     images: bool = True
     structured: bool | None = None
     fetches: bool = True  # images and documents by their URL, where its dialect has that
-    json_schema: bool = False
     short_tool_ids: bool = False  # takes no tool ids but nine letters and digits (Mistral)
     context: int | None = None
     efforts: tuple[str, ...] = ()

@@ -1,12 +1,17 @@
+import ast
+import inspect
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from llm_intercept import resources
+from llm_intercept import plan, resources
+from llm_intercept.policy import facts as facts_module
 from llm_intercept.policy.facts import Facts, normal, read
 from llm_intercept.policy.families import family_of
 from llm_intercept.providers import Registry
+from llm_intercept.wire.codec import Target
 
 PROVIDERS = Registry({}).providers
 FACTS = Facts(PROVIDERS, resources.model_catalogue)
@@ -178,6 +183,14 @@ def test_what_clients_send_does_not_pile_up() -> None:
         facts.target("openai", f"m{number}")
     assert len(facts._known) <= 4096
     assert len(facts._targets) <= 4096
+
+
+def test_codecs_ask_for_nothing_that_nobody_says() -> None:
+    """A field of `Target` that is never set makes a branch in some codec that is never taken."""
+    sources = [ast.parse(inspect.getsource(module)) for module in (facts_module, plan)]
+    calls = [node for source in sources for node in ast.walk(source) if isinstance(node, ast.Call)]
+    said = {word.arg for call in calls for word in call.keywords}
+    assert {field.name for field in fields(Target)} <= said
 
 
 def listed() -> Iterator[str]:

@@ -129,9 +129,7 @@ def _format(request: Request, native: Mapping[str, Json], context: Context) -> d
         return {}
     config: dict[str, Any] = {"responseMimeType": _JSON}
     schema = described(form)
-    if schema is not None and context.target.json_schema:
-        config["responseJsonSchema"] = schema
-    elif schema is not None:
+    if schema is not None:
         config["responseSchema"] = target_schema(schema, "response_format", context)
     return config
 

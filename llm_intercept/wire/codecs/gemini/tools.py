@@ -130,15 +130,16 @@ def _function(tool: Tool, context: Context) -> dict[str, Any]:
 
 
 def _add_schema(declaration: dict[str, Any], tool: Tool, context: Context) -> None:
-    """A function without arguments has no schema: Gemini refuses an object without properties."""
+    """A function without arguments has no schema: Gemini refuses an object without properties.
+
+    Never as `parametersJsonSchema`: Gemini takes that, too, but refuses a call for members beside a `$ref`
+    and for circles in what is required, and obeys no `const` or `pattern` in it.
+    """
     schema = tool.schema
     if schema is None:
         context.warn(f"tools.{tool.name}: free text is an argument `input` for Gemini")
         schema = _FREE_TEXT
     if not schema.get("properties") and not schema.keys() & {"anyOf", "oneOf", "allOf", "$ref"}:
-        return
-    if context.target.json_schema:
-        declaration["parametersJsonSchema"] = {k: v for k, v in schema.items() if k != "defer_loading"}
         return
     parameters = target_schema(schema, f"tools.{tool.name}", context)
     if parameters.get("properties"):
