@@ -4,8 +4,6 @@
 the project `default` with a fingerprint of that key; `required` refuses whatever has no valid token.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +23,7 @@ from llm_intercept.policy.tokens import (
     Valid,
     is_ours,
 )
-from llm_intercept.providers.presented import Presented, presented
+from llm_intercept.providers.presented import Presented, basic, presented
 from llm_intercept.store.control import Control
 
 _REASONS: dict[type, tuple[str, str]] = {
@@ -212,14 +210,4 @@ def is_aws_key_id(credential: Presented) -> bool:
 def proxy_credentials(authorization: str) -> list[str]:
     """What in a Proxy-Authorization header may be a token: user or password of Basic, or the bearer."""
     scheme, _, value = authorization.strip().partition(" ")
-    match scheme.lower():
-        case "bearer":
-            return [value.strip()]
-        case "basic":
-            try:
-                text = base64.b64decode(value.strip(), validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
-                return []
-            user, _, password = text.partition(":")
-            return [password, user]
-    return []
+    return [value.strip()] if scheme.lower() == "bearer" else basic(authorization)

@@ -14,7 +14,8 @@ from llm_intercept.exchange import Exchange, Target
 from llm_intercept.policy.tokens import PREFIX, has_token
 from llm_intercept.providers import Registry
 from llm_intercept.providers.base import Outgoing, Provider
-from llm_intercept.providers.presented import remove
+from llm_intercept.providers.presented import remove, remove_strays, strays
+from llm_intercept.secrecy import shown_name
 from llm_intercept.store.control import Control, StoredCredential
 from llm_intercept.wire import dialects, encoding, splice
 
@@ -48,6 +49,8 @@ class Dispatch:
         """Sets `target`: the stored credential for a token's call, the client's own otherwise."""
         if (PREFIX in exchange.path or PREFIX in exchange.model) and _has_token(exchange):
             return _MISPLACED
+        if (refusal := _in_a_header(exchange, headers)) is not None:
+            return refusal
         own = uses_own_key(exchange, moved=exchange.moved)
         stored = None if own else self._stored(exchange)
         if stored is None and not exchange.provider.key_optional and (exchange.moved or not own):
@@ -118,6 +121,8 @@ class Dispatch:
         target = exchange.target
         assert target is not None
         outgoing.drop_header(*_HOP_BY_HOP)
+        for name in remove_strays(outgoing, exchange.presented):
+            outgoing.changes.append(f"token taken out: {shown_name(name[:60])}")
         if exchange.resent is not None:
             self._replace(exchange, exchange.resent, outgoing)
         self._rewrite(exchange, outgoing)
@@ -202,6 +207,23 @@ def _has_token(exchange: Exchange) -> bool:
     for credential in exchange.presented:
         path = path.replace(f"key={credential.value}", "")
     return has_token(path) or has_token(exchange.model)
+
+
+def _in_a_header(exchange: Exchange, headers: Mapping[str, str]) -> Refusal | None:
+    """For a call without a token in its place: with one, another that strays is taken out in silence."""
+    if exchange.principal is not None and exchange.principal.token_id:
+        return None
+    fields = [field for field in headers.items() if field[0] not in _HOP_BY_HOP]
+    found = strays(fields, exchange.presented)
+    if not found:
+        return None
+    name = "a cookie" if found[0][0] == "cookie" else f"the header {shown_name(found[0][0][:60])}"
+    return Refusal(
+        "invalid_request",
+        "token_misplaced",
+        f"A project token stands in {name}, where none is looked for; send it as `Authorization: Bearer`. "
+        "Nothing was sent to the provider.",
+    )
 
 
 def uses_own_key(exchange: Exchange, *, moved: bool) -> bool:

@@ -58,6 +58,39 @@ def test_a_token_is_taken_wherever_a_client_puts_it(stack: Stack, token: str, pl
     assert token not in json.dumps(stack.received()[-1])
 
 
+STRAYS = [("x-my-key", "{}"), ("cookie", "a=b; key={}"), ("helicone-auth", "Bearer {}")]
+
+
+@pytest.mark.parametrize(("name", "form"), STRAYS, ids=[name for name, _ in STRAYS])
+def test_a_token_in_another_header_stays_here(stack: Stack, token: str, name: str, form: str):
+    """Beside one in its place it is taken out; alone it is a mistake, and the call is not sent."""
+    stray, since = {name: form.format(token)}, stack.last_id()
+    for path, body in (("/v1/chat/completions", CHAT), ("/v1/messages", CLAUDE)):
+        assert post(stack, path, body, {"authorization": f"Bearer {token}", **stray})[0] == 200
+        assert token not in json.dumps(stack.received()[-1])
+        assert json.dumps(stack.received()[-1]).count("a=b") == (name == "cookie")
+    assert all(f"token taken out: {name}" in row["changes"] for row in stack.rows(2, since))
+    before = stack.received()
+    for own in ({}, {"authorization": "Bearer sk-of-the-client-0123456789"}):
+        status, _, answer = post(stack, "/v1/chat/completions", CHAT, {**own, **stray})
+        error = json.loads(answer)["error"]
+        assert (status, error["code"]) == (400, "token_misplaced")
+        assert name in error["message"]
+        assert token not in error["message"]
+    assert stack.received() == before
+
+
+def test_a_token_before_the_at_of_a_base_url(stack: Stack, token: str):
+    """HTTP libraries make Basic credentials of it."""
+    since = stack.last_id()
+    assert post(stack, "/v1/messages", CLAUDE, {"authorization": basic(f"{token}:")})[0] == 200
+    [row] = stack.rows(1, since)
+    assert (row["token"], row["credential"]) == ("laptop", "default")
+    received = json.dumps(stack.received()[-1])
+    assert token not in received
+    assert basic(f"{token}:") not in received
+
+
 def test_a_token_in_the_query_is_taken_and_removed(stack: Stack, token: str):
     since = stack.last_id()
     path = "/v1beta/models/gemini-2.5-flash:generateContent"

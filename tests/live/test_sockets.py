@@ -134,6 +134,21 @@ def test_one_row_for_each_response(server: Upstream, proxy: Proxied, entry: str)
     assert upgrade.header("sec-websocket-key")
 
 
+def test_a_token_in_another_header_of_the_upgrade_stays_here(server: Upstream, proxy: Proxied) -> None:
+    server.script = answer_all
+    stray = {"x-my-key": proxy.token, "cookie": f"a=b; t={proxy.token}"}
+    headers = {"authorization": f"Bearer {proxy.token}", **stray}
+    with client(proxy, RESPONSES, proxy.token, additional_headers=headers) as socket:
+        socket.send(json.dumps(ASK))
+        until(socket, "response.completed")
+    [upgrade] = server.requests
+    assert proxy.token not in upgrade.head.decode()
+    assert upgrade.header("cookie") == "a=b"
+    with pytest.raises(InvalidStatus, match="426"):
+        client(proxy, RESPONSES, "", additional_headers=stray)
+    assert len(server.requests) == 1
+
+
 def test_responses_that_interleave(server: Upstream, proxy: Proxied) -> None:
     async def script(request: Request, answer: Answer) -> None:
         socket = await Socket.accept(request, answer)

@@ -1,7 +1,13 @@
+import base64
+
 import pytest
 
+from llm_intercept.policy.tokens import new_token
 from llm_intercept.providers.base import Headers, Outgoing
-from llm_intercept.providers.presented import Presented, presented, remove
+from llm_intercept.providers.presented import Presented, presented, remove, remove_strays
+
+TOKEN = new_token(bytes(range(32)))
+BASIC = "Basic " + base64.b64encode(f"{TOKEN}:".encode()).decode()
 
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=AKIDLLI/20261120/us-east-1/bedrock/aws4_request, "
@@ -17,6 +23,7 @@ SIGNED = (
         ({"authorization": "bearer  lli_1 "}, "", [("authorization", "lli_1")]),
         ({"authorization": "Bearer "}, "", []),
         ({"authorization": "Basic bGxp"}, "", []),
+        ({"authorization": BASIC}, "", [("basic", TOKEN)]),
         ({"x-api-key": "lli_1"}, "", [("x-api-key", "lli_1")]),
         ({"api-key": "lli_1"}, "", [("api-key", "lli_1")]),
         ({"x-goog-api-key": " lli_1 "}, "", [("x-goog-api-key", "lli_1")]),
@@ -46,6 +53,7 @@ def test_a_credential_is_not_shown() -> None:
     [
         ("/x", [("A", "1"), ("authorization", "Bearer lli"), ("B", "2")], [("A", "1"), ("B", "2")], "/x"),
         ("/x", [("X-API-Key", "lli")], [], "/x"),
+        ("/x", [("Authorization", BASIC), ("B", "2")], [("B", "2")], "/x"),
         ("/x", [("X-API-Key", "lli"), ("x-api-key", "lli")], [], "/x"),
         ("/x?key=lli", [], [], "/x"),
         ("/x?a=%20&key=lli&b=+", [], [], "/x?a=%20&b=+"),
@@ -75,3 +83,27 @@ def test_what_was_replaced_meanwhile_stays() -> None:
     )
     assert request.headers == [("authorization", "Bearer real")]
     assert request.path == "/x?key=real"
+
+
+@pytest.mark.parametrize(
+    ("headers", "left", "names"),
+    [
+        ([("A", "1"), ("Cookie", "a=b")], [("A", "1"), ("Cookie", "a=b")], []),
+        ([("Authorization", f"Bearer {TOKEN}")], [("Authorization", f"Bearer {TOKEN}")], []),
+        ([("authorization", f"bearer  {TOKEN} ")], [("authorization", f"bearer  {TOKEN} ")], []),
+        ([("X-Auth", f"is {TOKEN}, is it?"), ("B", "2")], [("B", "2")], ["x-auth"]),
+        ([("X-Auth", "lli_short")], [("X-Auth", "lli_short")], []),
+        ([("Cookie", f"a=b; t={TOKEN}; c=d")], [("Cookie", "a=b; c=d")], ["cookie"]),
+        ([("cookie", f"t={TOKEN}"), ("cookie", "c=d")], [("cookie", "c=d")], ["cookie"]),
+        ([("x-api-key", TOKEN), ("X-Api-Key", "sk-other")], [("X-Api-Key", "sk-other")], ["x-api-key"]),
+        ([("Authorization", TOKEN)], [], ["authorization"]),
+        ([("Sec-WebSocket-Protocol", f"realtime, openai-insecure-api-key.{TOKEN}, key.{TOKEN}")],
+         [("Sec-WebSocket-Protocol", "realtime")], ["sec-websocket-protocol"]),
+    ],
+)  # fmt: skip
+def test_tokens_in_other_places_are_taken_out(headers: Headers, left: Headers, names: list[str]) -> None:
+    """Before the key is placed; what stands where it belongs stays for `remove`."""
+    request = Outgoing("POST", "https", "h", 443, "/x", list(headers), None)
+    found = presented({name.lower(): value for name, value in headers})
+    assert remove_strays(request, [one for one in found if one.value.startswith("lli_")]) == names
+    assert request.headers == left
