@@ -21,6 +21,7 @@ from llm_intercept.wire import codec, codecs, dialects, embeddings, mode, rewrit
 from llm_intercept.wire.codec import Context, Untranslatable
 from llm_intercept.wire.codecs.anthropic import attribution
 from llm_intercept.wire.embeddings.translation import EmbeddingTranslation, alike
+from llm_intercept.wire.fit import Fit, fit
 from llm_intercept.wire.translation import Side, Translation, enveloped
 
 # Clients of Bedrock's invoke send Anthropic's own bodies; their streams come in AWS events.
@@ -115,11 +116,29 @@ class Planner:
             exchange.path = _with_query(exchange.path, client_path)
         exchange.endpoint = self._registry.endpoint(provider, "POST", exchange.path)
         if how != "translate":
-            exchange.splices = splice.renamed(body, found.model)
+            self._splice(exchange, serving, found, body, client_path)
             return None
         if exchange.operation == "embeddings":
             return self._translate_embeddings(exchange, serving, found, body)
         return self._translate(exchange, serving, found, body, client_path)
+
+    def _splice(
+        self, exchange: Exchange, serving: Serving, found: Resolution, body: bytes, client_path: str
+    ) -> None:
+        """The new model's name, and without what its target is known to refuse."""
+        fitting = Fit()
+        if exchange.operation in GENERATION:
+            target = self._facts.target(exchange.provider.name, found.model)
+            fitting = fit(exchange.dialect, body, target)
+        if fitting.deep and self._translate(exchange, serving, found, body, client_path) is None:
+            return
+        named = splice.renamed(body, found.model)
+        exchange.warnings += fitting.warnings
+        exchange.changes += fitting.named()
+        if fitting.dropped:
+            exchange.upstream_body = fitting.apply(body, named)
+        else:
+            exchange.splices = {**named, **fitting.changes}
 
     def _translate(
         self, exchange: Exchange, serving: Serving, found: Resolution, body: bytes, client_path: str
@@ -133,6 +152,7 @@ class Planner:
             return _untranslatable(exchange, error)
         if client.dialect == serving.dialect and not client.framing:
             exchange.changes.append("body: written anew")  # its answer is in the client's dialect already
+            exchange.upstream_body = _as_delivered(exchange, body)
             exchange.warnings.extend(context.warnings)
         else:
             exchange.translation = translation
@@ -161,6 +181,15 @@ class Planner:
             requested_model=exchange.model,
             input_estimate=round(len(prompt) / CHARACTERS_PER_TOKEN),
         )
+
+
+def _as_delivered(exchange: Exchange, body: bytes) -> bytes:
+    """With the client's own `stream_options`: usage that only we want is asked for, and hidden, elsewhere."""
+    written = exchange.upstream_body or b""
+    if exchange.asks_usage or not splice.peek(written, ("stream_options",)):
+        return written
+    said = splice.peek(body, ("stream_options",))
+    return splice.set_top_level(written, said) if said else splice.drop_members(written, ("stream_options",))
 
 
 def _at(exchange: Exchange, target: Candidate, found: Resolution) -> Resolution:

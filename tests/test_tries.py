@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from llm_intercept import resources
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.health import TargetKey
 from llm_intercept.exchange import Exchange
@@ -58,7 +59,7 @@ class Course:
 def course(tmp_path: Path) -> Iterator[Course]:
     settings = Settings.model_validate({"breaker": BREAKER, "models": MODELS, "providers": PROVIDERS})
     registry = Registry(settings.providers)
-    facts = Facts(registry.providers, dict)
+    facts = Facts(registry.providers, resources.model_catalogue)
     models = ModelMap(settings.models, registry.providers, lambda name: False)
     with benched(tmp_path) as bench:
         admitted: list[bool] = []

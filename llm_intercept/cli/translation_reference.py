@@ -61,8 +61,12 @@ llm-intercept translate --from anthropic --to gemini request.json   # just the t
 Answers come back the same way, and either side may stream without the other. The row names what was done
 (`changes`: `dialect: anthropic -> gemini`) and what was lost (`warnings`);
 [translation-warnings.md](translation-warnings.md) explains those that coding agents meet. Within one
-dialect members that nobody knows are kept. A share of the streams that we write is checked against the
-grammar of their dialect (`lint.own` in the [settings](settings.md)).
+dialect members that nobody knows are kept. Those that the new model is known to refuse (`seed` at Mistral,
+`temperature` at o3) are left out with a warning, or said as it takes them; what lies deeper, such as a
+schema for DeepSeek's answers, has the body written anew.
+
+A share of the streams that we write is checked against the grammar of their dialect (`lint.own` in the
+[settings](settings.md)).
 """
 _NAMES = {
     "anthropic": "Anthropic",
