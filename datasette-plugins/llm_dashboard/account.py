@@ -9,6 +9,7 @@ from datasette.app import Datasette
 from datasette.utils.asgi import Request
 
 from llm_dashboard import access, clock, login
+from llm_dashboard.admin.once import Once
 from llm_dashboard.authentication import actor_of
 from llm_intercept import errors
 from llm_intercept.home import Home
@@ -22,11 +23,19 @@ from llm_intercept.store.control import Control
 from llm_intercept.store.reservations import Counters
 
 PATH = "/-/llm/account"
+_made: Once[str] = Once()
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
     access.require(request)
-    return await _page(datasette, request)
+    once = str(request.args.get("once", ""))
+    made = _made.take(_login(request), once) if once else None
+    return await _page(datasette, request, made=made, shown=bool(once))
+
+
+def _login(request: Request) -> str:
+    """Told apart from all others: a token is shown to the login that made it."""
+    return str(request.cookies.get(access.COOKIE) or actor_of(request).label)
 
 
 async def _page(datasette: Datasette, request: Request, status: int = 200, **more: object) -> Response:
@@ -119,7 +128,7 @@ async def sessions(datasette: Datasette, request: Request) -> Response:
 
 
 async def tokens(datasette: Datasette, request: Request) -> Response:
-    """Makes an API token; the answer shows it this once."""
+    """Makes an API token; the page that follows shows it, and loading that again makes no other."""
     access.require(request)
     opened, actor = access.opened(datasette), actor_of(request)
     if request.method != "POST":
@@ -134,7 +143,8 @@ async def tokens(datasette: Datasette, request: Request) -> Response:
     except (errors.ConfigError, errors.Conflict) as error:
         given = {"token_name": name, "token_scope": scope, "token_days": days}
         return await _page(datasette, request, 400, token_problem=login.sentence(error), **given)
-    return await _page(datasette, request, made=made)
+    code = _made.put(_login(request), made.text)
+    return Response.redirect(datasette.urls.path(f"{PATH}?once={code}"), status=303)
 
 
 async def revoke(datasette: Datasette, request: Request) -> Response:

@@ -269,7 +269,7 @@ def test_nobody_ends_the_sessions_of_others_here(visit: Any, peopled: Home) -> N
 
 def test_a_deactivated_user_is_out_at_once(visitor: Visitor, peopled: Home) -> None:
     log_in_as(visitor, "bob")
-    made = token_on(visitor.post(f"{ACCOUNT}/tokens", data={"name": "ci", "scope": "read", "days": ""}).text)
+    made = new_token(visitor, name="ci", scope="read", days="")
     bearer = {"authorization": f"Bearer {made}"}
     control = control_of(peopled)
     control.users.change("bob", active=False)
@@ -328,12 +328,28 @@ def token_on(text: str) -> str:
     return found[0]
 
 
+def new_token(visitor: Visitor, **form: str) -> str:
+    answer = visitor.post(f"{ACCOUNT}/tokens", data=form)
+    return token_on(visitor.get(answer.headers["location"]).text)
+
+
 def test_an_api_token_is_shown_once(visitor: Visitor, peopled: Home) -> None:
     log_in_as(visitor, "bob")
     answer = visitor.post(f"{ACCOUNT}/tokens", data={"name": "ci", "scope": "read", "days": "30"})
-    assert "no-store" in answer.headers["cache-control"]
-    text = token_on(answer.text)
+    assert answer.status_code == 303  # so that loading the page again makes no other
+    assert "llm_api_" not in answer.text + answer.headers["location"]
+    bob, visitor.cookies = dict(visitor.cookies), {}
+    log_in_as(visitor, "ada")
+    assert not re.search(r"llm_api_[0-9A-Za-z]{49}", visitor.get(answer.headers["location"]).text)
+    visitor.cookies = bob
+    page = visitor.get(answer.headers["location"])
+    assert "no-store" in page.headers["cache-control"]
+    text = token_on(page.text)
     assert text not in visitor.get(ACCOUNT).text
+    again = visitor.get(answer.headers["location"]).text
+    assert text not in again
+    assert "shown once, right after it is made" in again
+    assert again.count('name="token" value="apt_') == 1
     cookies, visitor.cookies = dict(visitor.cookies), {}
     bearer = {"authorization": f"Bearer {text}"}
     assert visitor.get("/-/llm/summary.json", html=False, headers=bearer).json()["requests"] == 3
@@ -364,10 +380,7 @@ def test_an_api_token_that_cannot_be(visitor: Visitor, form: dict[str, str], why
 
 def test_what_an_api_token_is_not_for(visitor: Visitor) -> None:
     log_in_as(visitor, "ada")
-    texts = {
-        scope: token_on(visitor.post(f"{ACCOUNT}/tokens", data={"name": scope, "scope": scope}).text)
-        for scope in ("usage", "read", "write")
-    }
+    texts = {scope: new_token(visitor, name=scope, scope=scope) for scope in ("usage", "read", "write")}
     visitor.cookies = {}
 
     def status(scope: str, path: str, method: str = "get") -> int:
