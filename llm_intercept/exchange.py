@@ -35,6 +35,7 @@ class Principal:
     allow: "Allowance | None" = field(default=None, repr=False)  # None: everything is
     max_requests: int | None = None  # of the token, in total
     hangup: str = "cut"  # what happens when a client of this project goes away: cut | drain
+    cache: str | None = None  # the project's own cache mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.tokens import Lifetimes, parse_duration
+from llm_intercept.settings.cache import CacheSettings
 from llm_intercept.settings.hidden import HiddenUrl, HiddenValues, VariableName
 from llm_intercept.settings.login import OidcSettings, TrustedHeaderSettings, checked_networks
 from llm_intercept.settings.retention import RetentionSettings
@@ -379,6 +380,7 @@ class Settings(Section):
     dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     usage: UsageSettings = Field(default_factory=UsageSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
+    cache: CacheSettings = Field(default_factory=CacheSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
     retries: RetrySettings = Field(default_factory=RetrySettings)

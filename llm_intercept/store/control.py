@@ -225,6 +225,7 @@ class Control:
             own_key=own_key,
             allow=self._allowances[project.name],
             hangup=project.hangup,
+            cache=project.cache,
         )
 
     def _load(self) -> None:

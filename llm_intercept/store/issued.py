@@ -8,6 +8,7 @@ from llm_intercept.store.database import Database, Row, as_seconds
 # Wants the present time first, for `overlap_until`.
 SELECT = (
     "SELECT tokens.*, projects.name AS project, projects.active, projects.capture, projects.hangup,"
+    " projects.cache,"
     " projects.policy AS project_policy, coalesce(users.active, 1) AS user_active,"
     " (SELECT max(expires_at) FROM former_secrets WHERE token_id = tokens.id AND expires_at > ?)"
     " AS overlap_until"
@@ -58,4 +59,5 @@ def _principal(row: Row) -> Principal:
         ),
         max_requests=row["max_requests"],
         hangup=row["hangup"],
+        cache=row["cache"],
     )

@@ -30,7 +30,7 @@ _SELECT = (
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """`tokens` counts those that still work; `capture` None means: as in settings.
+    """`tokens` counts those that still work; `capture` and `cache` None mean: as in settings.
 
     `owner` and `members` are names of users; `hangup` says what happens when a client goes away: `cut` ends
     the call at the provider, `drain` reads it to its end.
@@ -46,6 +46,7 @@ class Project:
     members: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     hangup: str = "cut"
+    cache: str | None = None
 
 
 class Projects:
@@ -195,4 +196,5 @@ def _project(row: Row) -> Project:
         members=tuple(orjson.loads(row["members"])),
         policy=stored(row["policy"]),
         hangup=row["hangup"],
+        cache=row["cache"],
     )

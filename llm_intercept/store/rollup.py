@@ -47,6 +47,8 @@ SUMS = (
     "duration_count",
     "ttft_ms_sum",
     "ttft_count",
+    "cache_hits",
+    "saved_nanos",
 )
 HISTOGRAMS = tuple(f"{kind}_{n}" for kind in ("duration", "ttft") for n in range(BUCKETS))
 COLUMNS = KEYS + SUMS + HISTOGRAMS
@@ -114,6 +116,9 @@ def _add(sums: list[float], row: RequestRow) -> None:
     sums[7] += row.cache_write_tokens or 0
     sums[8] += row.reasoning_tokens or 0
     sums[9] += row.cost_nanos or 0
+    if row.cache == "hit":
+        sums[14] += 1
+        sums[15] += row.saved_nanos or 0
     if row.duration_ms is not None:
         sums[10] += row.duration_ms
         sums[11] += 1

@@ -104,7 +104,7 @@ class RequestRow:
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
     reasoning_tokens: int | None = None
-    usage_source: str = ""  # "provider" | "estimated" | ""
+    usage_source: str = ""  # "provider" | "estimated" | "cache" (nothing was used) | ""
     cost_nanos: int | None = None
     priced: int = 0
     price_source: str = ""  # "provider" | "settings" | "genai-prices <model id>" | ""
@@ -127,5 +127,8 @@ class RequestRow:
     listener: str = ""  # the named listener it came by
     route: str = ""  # the route that chose its targets
     failure: str = ""  # what was simulated: "error_injection", "timeout", ...
+    cache: str = ""  # "hit" | "stored" | "miss" | "bypass" (the client's wish); "" where it is not asked
+    saved_tokens: int | None = None  # what the provider would have counted, had it been asked
+    saved_nanos: int | None = None
     tries: list[AttemptRow] = field(default_factory=list)
     violations: list[ViolationRow] = field(default_factory=list)

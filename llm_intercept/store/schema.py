@@ -159,6 +159,18 @@ USAGE: tuple[tuple[str, str], ...] = (
         """,
     ),
     ("m005_rollups", ROLLUPS),
+    (
+        "m006_cache",
+        """
+        ALTER TABLE requests ADD COLUMN cache TEXT NOT NULL DEFAULT '';  -- hit | miss | stored | bypass
+        ALTER TABLE requests ADD COLUMN saved_tokens INTEGER;
+        ALTER TABLE requests ADD COLUMN saved_nanos INTEGER;
+        ALTER TABLE usage_hour ADD COLUMN cache_hits INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE usage_hour ADD COLUMN saved_nanos INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE usage_day ADD COLUMN cache_hits INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE usage_day ADD COLUMN saved_nanos INTEGER NOT NULL DEFAULT 0;
+        """,
+    ),
 )
 
 CONTROL: tuple[tuple[str, str], ...] = (
@@ -251,7 +263,7 @@ CONTROL: tuple[tuple[str, str], ...] = (
             provider TEXT NOT NULL DEFAULT '',   -- for calls that do not name one
             project TEXT NOT NULL DEFAULT '',    -- for calls without a token
             auth TEXT NOT NULL DEFAULT '',       -- open | required; '': as in settings
-            cache TEXT NOT NULL DEFAULT '',      -- on | off; '': as in settings
+            cache TEXT NOT NULL DEFAULT '',      -- off | opt-in | on; '': as in settings
             wanted TEXT NOT NULL DEFAULT 'stopped',  -- running | stopped: what a command asked for
             state TEXT NOT NULL DEFAULT 'stopped',   -- running | stopped | error: what the proxy made of it
             problem TEXT NOT NULL DEFAULT '',
@@ -290,6 +302,12 @@ CONTROL: tuple[tuple[str, str], ...] = (
     ("m008_audit", AUDIT),
     ("m009_accounts", ACCOUNTS),
     ("m010_api", API),
+    (
+        "m011_cache",
+        """
+        ALTER TABLE projects ADD COLUMN cache TEXT;  -- off | opt-in | on; NULL: as in settings
+        """,
+    ),
 )
 
 BODIES: tuple[tuple[str, str], ...] = (
@@ -329,6 +347,34 @@ LIMITS: tuple[tuple[str, str], ...] = (
             id TEXT PRIMARY KEY,                 -- its lock file lies in the home's leases/
             since_us INTEGER NOT NULL
         ) WITHOUT ROWID;
+        """,
+    ),
+)
+
+CACHE: tuple[tuple[str, str], ...] = (
+    (
+        "m001_initial",
+        """
+        CREATE TABLE answers (
+            id INTEGER PRIMARY KEY,              -- epoch microseconds of storing, bumped on collision
+            key BLOB NOT NULL UNIQUE,            -- policy/fingerprint.py
+            project TEXT NOT NULL, token TEXT NOT NULL, request_id TEXT NOT NULL,  -- whose call it was
+            provider TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL,
+            dialect TEXT NOT NULL, operation TEXT NOT NULL,
+            stream INTEGER NOT NULL,
+            content_type TEXT NOT NULL,
+            headers TEXT NOT NULL,               -- JSON: [[name, value], ...]
+            size INTEGER NOT NULL,               -- bytes of the answer
+            stored INTEGER NOT NULL,             -- bytes of the compressed body
+            tokens INTEGER NOT NULL, cost_nanos INTEGER,  -- what a hit saves; NULL: not known
+            expires_us INTEGER NOT NULL,
+            hits INTEGER NOT NULL DEFAULT 0,
+            used_us INTEGER NOT NULL,            -- when it was stored or given last
+            body BLOB NOT NULL                   -- zlib; the last, so that the rest is read without it
+        );
+        CREATE INDEX answers_used ON answers(used_us, stored);
+        CREATE INDEX answers_expires ON answers(expires_us);
+        CREATE INDEX answers_project ON answers(project);
         """,
     ),
 )

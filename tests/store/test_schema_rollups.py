@@ -16,7 +16,8 @@ from llm_intercept.store.usage import write_batch
 
 NOW = 1_795_160_678_786_495
 FORMER = USAGE[: [name for name, _ in USAGE].index("m005_rollups")]
-ROUNDED = ", ".join(f"round({name}, 3)" for name in (*SUMS, "duration_7", "ttft_6"))
+_LATER = ("cache_hits", "saved_nanos")
+ROUNDED = ", ".join(f"round({name}, 3)" for name in (*SUMS, "duration_7", "ttft_6") if name not in _LATER)
 
 
 def old_home(path: Path, calls: Sequence[RequestRow]) -> None:
