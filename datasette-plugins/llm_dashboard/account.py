@@ -28,9 +28,7 @@ _made: Once[str] = Once()
 
 async def page(datasette: Datasette, request: Request) -> Response:
     access.require(request)
-    once = str(request.args.get("once", ""))
-    made = _made.take(_login(request), once) if once else None
-    return await _page(datasette, request, made=made, shown=bool(once))
+    return await _page(datasette, request)
 
 
 def _login(request: Request) -> str:
@@ -132,7 +130,7 @@ async def tokens(datasette: Datasette, request: Request) -> Response:
     access.require(request)
     opened, actor = access.opened(datasette), actor_of(request)
     if request.method != "POST":
-        return Response.redirect(datasette.urls.path(PATH))
+        return await _shown(datasette, request)
     form = await request.post_vars()
     name, scope, days = (form.get(field, "") for field in ("name", "scope", "days"))
     try:
@@ -144,7 +142,15 @@ async def tokens(datasette: Datasette, request: Request) -> Response:
         given = {"token_name": name, "token_scope": scope, "token_days": days}
         return await _page(datasette, request, 400, token_problem=login.sentence(error), **given)
     code = _made.put(_login(request), made.text)
-    return Response.redirect(datasette.urls.path(f"{PATH}?once={code}"), status=303)
+    return Response.redirect(datasette.urls.path(f"{PATH}/tokens?once={code}"), status=303)
+
+
+async def _shown(datasette: Datasette, request: Request) -> Response:
+    once = str(request.args.get("once", ""))
+    if not once:
+        return Response.redirect(datasette.urls.path(PATH))
+    made = _made.take(_login(request), once)
+    return await _page(datasette, request, 200 if made else 410, made=made, shown=True)
 
 
 async def revoke(datasette: Datasette, request: Request) -> Response:

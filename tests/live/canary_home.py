@@ -152,8 +152,9 @@ def people(keeper: Keeper) -> None:
     for who in ("owner", "admin", "member", "viewer"):
         keep(f"cookie.{who}", keeper.visitors[who].cookies["llm_intercept_session"])
         made = keeper.visit(who, "post", "/-/llm/account/tokens", data=_API_TOKEN)
-        found = re.search(r"llm_api_[0-9A-Za-z]+", made.text)
-        assert found is not None, made.text
+        shown = keeper.visit(who, "get", made.headers["location"])
+        found = re.search(r"llm_api_[0-9A-Za-z]+", shown.text)
+        assert found is not None, shown.text
         keeper.bearers[who] = keep(f"apitoken.{who}", found[0])
 
 

@@ -50,7 +50,7 @@ MEANT: tuple[Meant, ...] = (
     Meant("token.api", "api member POST /tokens*", ONCE + ", and again for its idempotency key"),
     Meant("token.imported by API", "api admin POST /import/tokens", ONCE),
     Meant("token.page", "page member get /-/llm/manage/tokens/secret", ONCE),
-    *(Meant(f"apitoken.{who}", f"page {who} post /-/llm/account/tokens", ONCE) for who in ROLES[1:]),
+    *(Meant(f"apitoken.{who}", f"page {who} get /-/llm/account/tokens", ONCE) for who in ROLES[1:]),
     Meant("link.login", "cli dashboard --login-link", ONCE),
     Meant("link.setup", "cli dashboard --setup-link", ONCE),
     Meant("link.setup", "page admin * /-/llm/setup*", HOLDER),
