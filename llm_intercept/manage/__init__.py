@@ -54,7 +54,7 @@ class Management:
         self.users = Users(self.desk)
         self.projects = Projects(self.desk)
         self.tokens = Tokens(self.desk)
-        self.keys = Keys(self.desk)
+        self.keys = Keys(self.desk, registry)
         self.routes = Routes(self.desk)
         self.breakers = Breakers(self.desk)
         self.listeners = Listeners(self.desk)

@@ -3,11 +3,14 @@
 import builtins
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from llm_intercept.errors import ConfigError
 from llm_intercept.manage.desk import Desk
 from llm_intercept.policy.actor import Actor
+from llm_intercept.providers import Registry
 from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.credentials import Credential
 
@@ -19,8 +22,9 @@ def thing_of(credential: Credential) -> Thing:
 class Keys:
     """The options are those of store/credentials.py; providers are checked by whoever asks."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, registry: Registry) -> None:
         self._desk = desk
+        self._registry = registry
         self._store = desk.control.credentials
 
     def list(self, actor: Actor, provider: str | None = None) -> builtins.list[Credential]:
@@ -35,11 +39,20 @@ class Keys:
             actor,
             "key.create",
             "keys",
-            lambda: self._store.add(provider, secret, **options),
+            lambda: self._add(provider, secret, options),
             thing=thing_of,
             named=f"{provider}/{options.get('name', 'default')}",
             after=lambda made: made,
         )
+
+    def _add(self, provider: str, secret: SecretStr, options: dict[str, Any]) -> Credential:
+        known = self._registry.providers.get(provider)
+        if known is not None and known.key_problem is not None and secret.get_secret_value().strip():
+            url = options.get("base_url") or self._registry.base_url(known)
+            own = not url or self._registry.by_host(urlsplit(url).hostname or "") is known
+            if problem := known.key_problem(secret, own):
+                raise ConfigError(problem)
+        return self._store.add(provider, secret, **options)
 
     def change(
         self,

@@ -153,6 +153,9 @@ class Provider:
     base_for: Callable[[str | None, SecretStr | None], str | None] | None = None
     """(stored base URL, secret) -> base URL of calls that we write ourselves; ConfigError if that is open."""
 
+    key_problem: Callable[[SecretStr, bool], str] | None = None
+    """(secret, whether it is for the provider's own addresses) -> why it cannot be a key; "" if it can."""
+
     def serving(self, dialect: str, operation: str, model: str = "") -> Serving | None:
         """How a client's call is made here: in its own dialect if that is served, else the preferred one."""
         fitting = [

@@ -35,6 +35,7 @@ DEFAULT_REGION = "us-east-1"
 _HOST = re.compile(
     r"bedrock(?P<mantle>-mantle)?(?:-runtime)?(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)"
 )
+_API_KEYS = ("ABSK", "bedrock-api-key-")
 _CONTROL = re.compile(r"/(?:inference-profiles|foundation-models)(?:/[^?]*)?")
 _MODEL = r"/model/(?P<model>.+)"
 _NOT_SIGNED = frozenset({"x-amz-date", "x-amz-security-token", "host", "content-length", *CREDENTIAL_HEADERS})
@@ -55,7 +56,7 @@ def read_keys(secret: SecretStr) -> sigv4.AwsKeys | None:
     text = secret.get_secret_value().strip()
     if text.startswith("{"):
         return _json_keys(text)
-    if text.startswith(("ABSK", "bedrock-api-key-")) or ":" not in text:
+    if text.startswith(_API_KEYS) or ":" not in text:
         return None
     access, _, rest = text.partition(":")
     key, _, session = rest.partition(":")
@@ -68,6 +69,7 @@ def _json_keys(text: str) -> sigv4.AwsKeys:
     except orjson.JSONDecodeError:
         raise ConfigError("the bedrock credential starts like JSON but is not") from None
     given = raw.get("Credentials", raw) if isinstance(raw, dict) else {}
+    given = given if isinstance(given, dict) else {}
     found = {
         str(name).lower().replace("_", "").removeprefix("aws"): str(value)
         for name, value in given.items()
@@ -82,6 +84,27 @@ def _json_keys(text: str) -> sigv4.AwsKeys:
         SecretStr(session) if session else None,
         found.get("region", ""),
     )
+
+
+_FORMS = (
+    "a key of Amazon Bedrock is an API key (ABSK... or bedrock-api-key-...), a pair of access key id and "
+    "secret access key as ACCESS:SECRET or ACCESS:SECRET:SESSION, or such a pair as JSON (access_key_id, "
+    "secret_access_key)"
+)
+_PAIR = re.compile(r"[A-Z0-9]{16,128}:[^\s:]{16,}(?::[^\s:]+)?")
+
+
+def key_problem(secret: SecretStr, own: bool) -> str:
+    """A relay may take anything for a key; AWS does not."""
+    text = secret.get_secret_value().strip()
+    if text.startswith("{"):
+        try:
+            read_keys(secret)
+        except ConfigError as error:
+            return str(error)
+        return ""
+    fits = text.startswith(_API_KEYS) or _PAIR.fullmatch(text)
+    return "" if fits or not own else _FORMS
 
 
 def _sign(request: Outgoing, keys: sigv4.AwsKeys, now: float) -> None:
@@ -207,4 +230,5 @@ PROVIDER = Provider(
     host_for=host_for,
     serves=SERVES,
     base_for=base_for,
+    key_problem=key_problem,
 )

@@ -102,6 +102,29 @@ def sign_token(account: str) -> SecretStr:
     return SecretStr(str(made.token))
 
 
+_FORMS = (
+    "a key of Google Vertex AI is the JSON of a service account (what is in the file, not its name), an API "
+    "key (AIza... or AQ....) or an access token (ya29.... or a JWT)"
+)
+_OF_A_PERSON = (
+    "this JSON is a login of a person, for which Google wants to be asked for each token; store the JSON key "
+    "of a service account, or for an hour what `gcloud auth print-access-token` says"
+)
+
+
+def key_problem(secret: SecretStr, own: bool) -> str:
+    """A relay may take anything for a key; Google does not."""
+    text = secret.get_secret_value().strip()
+    if not text.startswith("{"):
+        fits = text.startswith((*_API_KEYS, "ya29.", "eyJ"))
+        return "" if fits or not own else _FORMS
+    try:
+        sign_token(text)
+    except ConfigError as error:
+        return _OF_A_PERSON if '"authorized_user"' in text else str(error)
+    return ""
+
+
 def host_for(path: str, headers: Mapping[str, str]) -> str | None:
     """The location in the path names the host."""
     found = _LOCATION.match(path)
@@ -227,4 +250,5 @@ PROVIDER = Provider(
     serves=SERVES,
     vendor_models=True,
     base_for=base_for,
+    key_problem=key_problem,
 )

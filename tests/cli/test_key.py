@@ -45,6 +45,47 @@ def test_what_is_missing_is_said(cli, words: list[str], code: int, said: str) ->
     assert said in cli("key", "add", *words, code=code).stderr
 
 
+@pytest.mark.parametrize(
+    ("provider", "key", "said"),
+    [
+        ("bedrock", KEY, "ACCESS:SECRET:SESSION"),
+        ("bedrock", "AKIAABCDEFGHIJKLMNOP", "ACCESS:SECRET:SESSION"),
+        ("bedrock", "AKIAABCDEFGHIJKLMNOP:", "ACCESS:SECRET:SESSION"),
+        ("bedrock", '{"Credentials": "x"}', "access_key_id and secret_access_key"),
+        ("bedrock", "{AccessKeyId", "starts like JSON"),
+        ("vertex", KEY, "JSON of a service account"),
+        ("vertex", "/home/me/account.json", "what is in the file, not its name"),
+        ("vertex", '{"type": "service_account"}', "not the JSON key of a service account"),
+        ("vertex", '{"type": "authorized_user", "refresh_token": "geheim"}', "print-access-token"),
+    ],
+)
+def test_what_cannot_be_a_key_is_refused_with_the_form_it_has(
+    cli, cli_json, provider: str, key: str, said: str
+) -> None:
+    error = cli("key", "add", provider, "--key-stdin", stdin=key, code=1).stderr
+    assert said in error
+    assert "geheim" not in error
+    assert cli_json("key", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "key", "more"),
+    [
+        ("bedrock", "ABSKabcdefgh", ()),
+        ("bedrock", "AKIAABCDEFGHIJKLMNOP:abcdefghijklmnopqrstuvwxyz0123456789/+Ab", ()),
+        ("bedrock", "ASIAABCDEFGHIJKLMNOP:abcdefghijklmnopqrstuvwxyz0123456789/+Ab:session==", ()),
+        ("bedrock", '{"access_key_id": "AKIA", "secret_access_key": "x", "region": "eu-west-1"}', ()),
+        ("bedrock", KEY, ("--base-url", "https://relay.example/bedrock")),
+        ("vertex", "ya29.abc", ("--base-url", "https://us-east5-aiplatform.googleapis.com/v1")),
+        ("vertex", "AIzaSyabcdefghijklmnop", ()),
+        ("vertex", KEY, ("--base-url", "http://127.0.0.1:8099")),
+    ],
+)
+def test_every_form_that_works_is_taken(cli, cli_json, provider: str, key: str, more: tuple[str]) -> None:
+    cli("key", "add", provider, "--key-stdin", *more, stdin=key)
+    assert len(cli_json("key", "list")) == 1
+
+
 def test_disable_enable_remove(cli, cli_json) -> None:
     cli("key", "add", "groq", "--key-stdin", stdin=KEY)
     cli("key", "disable", "groq")

@@ -10,7 +10,7 @@ from llm_intercept.errors import ConfigError
 from llm_intercept.providers import Registry
 from llm_intercept.providers.anthropic import OAUTH_BETA
 from llm_intercept.providers.base import Headers, Outgoing
-from llm_intercept.providers.vertex import Credential
+from llm_intercept.providers.vertex import Credential, key_problem
 
 PROVIDERS = Registry({}).providers
 NOW = 1_800_000_000.0
@@ -119,6 +119,7 @@ def claims(authorization: str | None) -> dict[str, object]:
 
 def test_a_service_account_signs_its_own_token_and_keeps_it() -> None:
     scheme, account = Credential(), SecretStr(service_account())
+    assert key_problem(account, own=True) == ""
 
     def authorization(now: float) -> str | None:
         request = outgoing("/v1/projects/p/locations/l/x", [("authorization", "Bearer lli")])

@@ -122,6 +122,12 @@ def test_the_parameter_that_is_wrong_is_named(world: World, path: str, field: st
         ("POST", "/credentials", {"provider": "openai", "key": ""}, "The key is empty."),
         (
             "POST",
+            "/credentials",
+            {"provider": "vertex", "key": '{"a": 1}'},
+            "The vertex credential is not the JSON key of a service account.",
+        ),
+        (
+            "POST",
             "/maintenance/backups/none/verify",
             None,
             "There is no backup 'none'; `GET /-/api/maintenance/backups` shows all.",
