@@ -83,6 +83,7 @@ def _door(exchanges: Exchanges, listener: Listener, mode: rules.Mode) -> Door:
         exposed,
         mode.entry,
         mode.address,
+        cache=listener.cache,
     )
 
 

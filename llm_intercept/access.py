@@ -68,8 +68,9 @@ _INACTIVE = Refusal("permission", *_REASONS[Inactive])
 class Door:
     """The named listener that a call came by: what it adds to the call, and how strict it is.
 
-    `entry` is "" where the call itself says how it came in; `parent` is an address of the operator's choice
-    that its calls lead to. `open` turns False when it is stopped, for connections that are still there.
+    `entry` is "" where the call itself says how it came in, `cache` where its project or the settings say
+    whose answers are stored; `parent` is an address of the operator's choice that its calls lead to. `open`
+    turns False when it is stopped, for connections that are still there.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Door:
     entry: str = ""
     parent: tuple[str, int] | None = None
     open: bool = True
+    cache: str = ""
 
 
 @dataclass(frozen=True, slots=True)

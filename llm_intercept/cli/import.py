@@ -49,9 +49,10 @@ def users(session: Session, file: Path, dry_run: bool, as_json: bool) -> None:
 @json_option
 @pass_session
 def projects(session: Session, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Columns: name, owner, members, capture, hangup, active, models, providers, endpoints, ips, origins.
+    """Columns: name, owner, members, capture, hangup, cache, active; and those that restrict it.
 
-    JSON may also have `parameters`: {"max_tokens": {"max": 4096}}.
+    These are models, providers, endpoints, ips, origins; in JSON also `parameters`:
+    {"max_tokens": {"max": 4096}}.
     """
     _say("projects", _importer(session).run("projects", _records(file), dry_run=dry_run), dry_run, as_json)
 

@@ -42,6 +42,11 @@ def command() -> None:
     "--auth", type=click.Choice(["open", "required"]), help="Whether calls need a token.  [default: as set]"
 )
 @click.option(
+    "--cache",
+    type=click.Choice(["off", "opt-in", "on"]),
+    help="Which answers are stored: none, those of calls that ask for it, all.  [default: as set]",
+)
+@click.option(
     "--host", default="127.0.0.1", show_default=True, help="Off loopback every call needs a project token."
 )
 @click.option("--start", is_flag=True, help="Start it as well.")
@@ -55,6 +60,7 @@ def create(
     provider: str,
     project: str,
     auth: str | None,
+    cache: str | None,
     host: str,
     start: bool,
     as_json: bool,
@@ -79,6 +85,7 @@ def create(
         provider=_provider(session, parsed, provider),
         project=session.control.projects.get(project).name if project else "",
         auth=auth or "",
+        cache=cache or "",
     )
     if start:
         _start(session, listener.name, as_json)

@@ -19,6 +19,7 @@ _COLUMNS = {
     "provider": "provider",
     "project": "project",
     "auth": "auth",
+    "cache": "cache",
 }
 
 
@@ -41,6 +42,7 @@ def table(session: Session, listeners: Sequence[Listener]) -> None:
             "provider": listener.provider or "-",
             "project": listener.project or "-",
             "auth": listener.auth or "as set",
+            "cache": listener.cache or "as set",
         }
         for listener in listeners
     ]

@@ -14,11 +14,15 @@ from llm_intercept.cli.policy_options import (
 )
 from llm_intercept.cli.project_house import delete, export
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.store.projects import CaptureMode, Hangup, Project
+from llm_intercept.store.projects import CacheMode, CaptureMode, Hangup, Project
 from llm_intercept.store.token_use import used
 
 _CAPTURE = click.Choice(["none", "errors", "all", "default"])
 _HANGUP = click.Choice(["cut", "drain"])
+_CACHE = click.Choice(["off", "opt-in", "on", "default"])
+_CACHE_HELP = (
+    "Which answers are stored: none, those of calls that ask for it, or all; `default`: as in settings."
+)
 _HANGUP_HELP = "When a client goes away: end the call at the provider, or read it to its end."
 _COLUMNS = {
     "name": "project",
@@ -28,6 +32,7 @@ _COLUMNS = {
     "policy": "allowed",
     "capture": "capture",
     "hangup": "hangup",
+    "cache": "cache",
     "active": "active",
     "created_at": "created",
     "id": "id",
@@ -58,6 +63,7 @@ command.add_command(delete)
 @click.option("--owner", default="", metavar="USER", help="A user who may make tokens for it.")
 @click.option("--member", multiple=True, metavar="USER", help="More of them. Repeatable.")
 @click.option("--hangup", type=_HANGUP, default="cut", show_default=True, help=_HANGUP_HELP)
+@click.option("--cache", type=_CACHE, default="default", show_default=True, help=_CACHE_HELP)
 @policy_options
 @json_option
 @pass_session
@@ -69,6 +75,7 @@ def create(
     owner: str,
     member: tuple[str, ...],
     hangup: Hangup,
+    cache: str,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -81,6 +88,7 @@ def create(
         members=member,
         policy=policy_of(given),
         hangup=hangup,
+        cache=None if cache == "default" else cache,
     )
     if as_json:
         print_json(project)
@@ -131,6 +139,7 @@ def show(session: Session, name: str, as_json: bool) -> None:
 @click.option("--member", multiple=True, metavar="USER", help="Add a member. Repeatable.")
 @click.option("--remove-member", multiple=True, metavar="USER", help="Remove one. Repeatable.")
 @click.option("--hangup", type=_HANGUP, help=_HANGUP_HELP)
+@click.option("--cache", type=_CACHE, help=_CACHE_HELP)
 @unrestricted_option
 @policy_options
 @json_option
@@ -145,6 +154,7 @@ def set_(
     member: tuple[str, ...],
     remove_member: tuple[str, ...],
     hangup: Hangup | None,
+    cache: CacheMode | Literal["default"] | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -156,13 +166,14 @@ def set_(
         "owner": owner,
         "policy": policy,
         "hangup": hangup,
+        "cache": cache,
         "add": member or None,
         "remove": remove_member or None,
     }
     asked = {key: value for key, value in changes.items() if value is not None}
     if not asked:
         raise click.UsageError(
-            "say what to change: --capture, --active, --owner, --member, --allow-model, ..."
+            "say what to change: --capture, --cache, --active, --owner, --member, --allow-model, ..."
         )
     project = session.manage.projects.change(session.actor, name, **asked)
     if as_json:
@@ -179,6 +190,7 @@ def _mode(capture: str) -> CaptureMode | None:
 def _row(project: Project) -> dict[str, object]:
     return records([project])[0] | {
         "capture": project.capture or "as in settings",
+        "cache": project.cache or "as in settings",
         "active": "yes" if project.active else "no",
         "members": ", ".join(project.members),
     }

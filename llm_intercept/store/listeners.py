@@ -13,6 +13,7 @@ from llm_intercept import environment
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.policy import listeners as rules
 from llm_intercept.store.database import Database, Row, checked_name
+from llm_intercept.store.projects import check_cache
 
 type State = Literal["running", "stopped", "error"]
 
@@ -25,7 +26,7 @@ _SELECT = (
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`provider`, `project` and `auth` are "" where it has no default of its own."""
+    """`provider`, `project`, `auth` and `cache` are "" where it has no default of its own."""
 
     id: str
     name: str
@@ -83,18 +84,20 @@ class Listeners:
         provider: str = "",
         project: str = "",
         auth: str = "",
+        cache: str = "",
     ) -> Listener:
         """`reserved` are ports of our own (port -> whose); `is_free` asks the machine."""
         checked_name("listener", name)
         if auth not in AUTH:
             raise ConfigError(f"{auth!r} is not a way to authenticate; use open or required")
+        check_cache(cache or None)
         self._check_name(name)
         parsed = rules.parse(mode)
         found = self._port(port, reserved or {}, is_free) if parsed.has_port else None
         if not parsed.has_port and port is not None:
             raise ConfigError("a listener that captures programs has no port; leave --port out")
         listens = host if parsed.has_port else ""
-        self._insert(name, rules.text_of(parsed), listens, found, provider, project, auth)
+        self._insert(name, rules.text_of(parsed), listens, found, provider, project, auth, cache)
         return self.get(name)
 
     def list(self) -> list[Listener]:
@@ -160,8 +163,8 @@ class Listeners:
     def _insert(self, name: str, mode: str, host: str, port: int | None, *defaults: str) -> None:
         new, now = self._database.new_id("lsn"), self._database.now_text()
         sql = (
-            "INSERT INTO listeners (id, name, mode, host, port, provider, project, auth,"
-            " created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO listeners (id, name, mode, host, port, provider, project, auth, cache,"
+            " created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         try:
             with self._database.write() as connection:

@@ -16,8 +16,10 @@ DEFAULT_PROJECT = "default"
 
 type CaptureMode = Literal["none", "errors", "all"]
 type Hangup = Literal["cut", "drain"]
+type CacheMode = Literal["off", "opt-in", "on"]
 _CAPTURE_MODES = ("none", "errors", "all")
 _HANGUPS = ("cut", "drain")
+_CACHE_MODES = ("off", "opt-in", "on")
 _SELECT = (
     "SELECT projects.*, (SELECT count(*) FROM tokens WHERE project_id = projects.id"
     " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)) AS tokens,"
@@ -71,11 +73,13 @@ class Projects:
         members: Sequence[str] = (),
         policy: Policy | None = None,
         hangup: Hangup = "cut",
+        cache: CacheMode | None = None,
     ) -> Project:
         """`owner` and `members` are users by name, address or id."""
         checked_name("project", name)
         _check_capture(capture)
         _check_hangup(hangup)
+        check_cache(cache)
         id_, owner_id = self._database.new_id("prj"), self._users.get(owner).id if owner else None
         values = (
             id_,
@@ -85,13 +89,14 @@ class Projects:
             owner_id,
             (policy or Policy()).text(),
             hangup,
+            cache,
         )
         of_members = [(id_, self._users.get(member).id) for member in members]
         try:
             with self._database.write() as connection:
                 connection.execute(
-                    "INSERT INTO projects (id, name, capture, created_at, owner_id, policy, hangup)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO projects (id, name, capture, created_at, owner_id, policy, hangup, cache)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
                 connection.executemany("INSERT OR IGNORE INTO members VALUES (?, ?)", of_members)
@@ -132,6 +137,7 @@ class Projects:
         owner: str | None = None,
         policy: Policy | None = None,
         hangup: Hangup | None = None,
+        cache: CacheMode | Literal["default"] | None = None,
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
     ) -> Project:
@@ -139,12 +145,14 @@ class Projects:
         project = self.get(name)
         _check_capture(None if capture == "default" else capture)
         _check_hangup(hangup or "cut")
+        check_cache(None if cache == "default" else cache)
         given = {
             "capture": capture and (None if capture == "default" else capture,),
             "active": active is not None and (int(bool(active)),),
             "owner_id": owner is not None and (self._users.get(owner).id if owner else None,),
             "policy": policy is not None and (policy.text(),),
             "hangup": hangup and (hangup,),
+            "cache": cache and (None if cache == "default" else cache,),
         }
         changes = {column: value[0] for column, value in given.items() if value}
         added, removed = (
@@ -177,6 +185,11 @@ class Projects:
 def _check_capture(capture: str | None) -> None:
     if capture is not None and capture not in _CAPTURE_MODES:
         raise ConfigError(f"{capture!r} is not a capture mode; use none, errors or all")
+
+
+def check_cache(cache: str | None) -> None:
+    if cache is not None and cache not in _CACHE_MODES:
+        raise ConfigError(f"{cache!r} is not a way to cache answers; use off, opt-in or on")
 
 
 def _check_hangup(hangup: str) -> None:

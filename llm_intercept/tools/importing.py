@@ -14,7 +14,7 @@ from llm_intercept.manage import Actor, Management
 from llm_intercept.policy.allow import Policy, parsed
 from llm_intercept.policy.tokens import parse_duration
 from llm_intercept.store.audit_rows import Thing
-from llm_intercept.store.projects import CaptureMode, Hangup, Project
+from llm_intercept.store.projects import CacheMode, CaptureMode, Hangup, Project
 from llm_intercept.store.tokens import NewToken
 from llm_intercept.store.users import Role, User
 from llm_intercept.tools.tables import Record
@@ -62,6 +62,7 @@ class ProjectRow(_Restricted):
     members: Words = ()
     capture: CaptureMode | None = None
     hangup: Hangup = "cut"
+    cache: CacheMode | None = None
     active: bool = True
 
 
@@ -147,6 +148,7 @@ class Importer:
             members=row.members,
             policy=row.policy(),
             hangup=row.hangup,
+            cache=row.cache,
         )
         return made if row.active else projects.change(self.actor, row.name, active=False)
 

@@ -27,13 +27,14 @@ def test_users_projects_and_tokens(cli, cli_json, home: Path, tmp_path: Path) ->
     assert (users["bob"]["active"], users["eve"]["active"]) == (True, False)
     projects = [
         {"name": "research", "owner": "ada", "members": ["bob"], "models": ["gpt-4o-*"], "hangup": "drain"},
-        {"name": "off", "active": False, "parameters": {"max_tokens": {"max": 100}}},
+        {"name": "off", "active": False, "cache": "opt-in", "parameters": {"max_tokens": {"max": 100}}},
     ]
     cli("import", "projects", file(tmp_path, "projects.json", json.dumps(projects)))
     found = {project["name"]: project for project in cli_json("project", "list")}
     assert found["research"]["owner"] == "ada"
     assert found["research"]["members"] == ["bob"]
     assert found["off"]["active"] is False
+    assert [found[name]["cache"] for name in ("off", "research")] == ["opt-in", None]
     tokens = "project,name,user,expires,aws,models\nresearch,a,bob,30d,,gpt-4o;o3\nresearch,b,,,true,\n"
     out = tmp_path / "new.csv"
     said = cli("import", "tokens", file(tmp_path, "tokens.csv", tokens), "-o", str(out)).output

@@ -50,9 +50,9 @@ def unable(control: Control) -> None:
 
 def test_create_list_show_delete(cli, cli_json) -> None:
     cli("project", "create", "Demo")
-    made = cli_json(
-        "listener", "create", "Team", "--project", "demo", "--provider", "GROQ", "--port", "18101"
-    )
+    words = ("--project", "demo", "--provider", "GROQ", "--port", "18101", "--cache", "opt-in")
+    made = cli_json("listener", "create", "Team", *words)
+    assert made["cache"] == "opt-in"
     assert (made["name"], made["port"], made["project"], made["provider"]) == ("Team", 18101, "Demo", "groq")
     assert (made["standing"], made["url"]) == ("stopped", "http://127.0.0.1:18101")
     assert [found["name"] for found in cli_json("listener", "list")] == ["Team"]
@@ -101,6 +101,7 @@ def test_the_port_of_a_proxy_that_was_started_elsewhere(cli, home: Path) -> None
     [
         (("create", "a", "--mode", "socks5"), 1, "is not a mode of a listener"),
         (("create", "a", "--auth", "maybe"), 2, "--auth"),
+        (("create", "a", "--cache", "maybe"), 2, "--cache"),
         (("create", "a", "--provider", "nope"), 3, "no provider 'nope'"),
         (("create", "a", "--project", "nope"), 3, "no project named 'nope'"),
         (("create", "a", "--mode", "reverse:https://example.com"), 1, "is no provider's host"),

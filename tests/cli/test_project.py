@@ -11,6 +11,15 @@ def test_create_list_show_set(cli, cli_json) -> None:
     assert "as in settings" in cli("project", "list").stdout
 
 
+def test_which_answers_are_stored(cli, cli_json) -> None:
+    assert cli_json("project", "create", "demo", "--cache", "opt-in")["cache"] == "opt-in"
+    assert cli_json("project", "set", "demo", "--cache", "off")["cache"] == "off"
+    assert cli_json("project", "set", "demo", "--hangup", "drain")["cache"] == "off"
+    assert cli_json("project", "set", "demo", "--cache", "default")["cache"] is None
+    assert cli_json("project", "create", "other")["cache"] is None
+    assert "--cache" in cli("project", "set", "demo", "--cache", "yes", code=2).stderr
+
+
 def test_set_wants_something_to_change(cli) -> None:
     assert "--capture" in cli("project", "set", "default", code=2).stderr
 

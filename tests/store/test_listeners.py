@@ -31,6 +31,11 @@ def test_a_listener(control: Control, clock: Clock) -> None:
     assert made.created_at == made.changed_at == "2026-11-18T11:06:40.000000Z"
 
 
+def test_which_answers_are_stored(control: Control) -> None:
+    for mode in ("", "off", "opt-in", "on"):
+        assert create(control, f"c{mode}", cache=mode).cache == mode
+
+
 def test_ports_are_picked_around_what_is_taken(control: Control) -> None:
     assert create(control, "a").port == 8002
     assert create(control, "b").port == 8003
@@ -66,6 +71,7 @@ def test_the_mode_is_stored_in_one_spelling(control: Control) -> None:
         ({"port": 80}, ConfigError, "80 cannot be the port of a listener"),
         ({"mode": "socks5"}, ConfigError, "is not a mode"),
         ({"auth": "maybe"}, ConfigError, "use open or required"),
+        ({"cache": "yes"}, ConfigError, "use off, opt-in or on"),
     ],
 )
 def test_what_cannot_be_created(

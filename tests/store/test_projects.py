@@ -52,6 +52,12 @@ def test_names_that_are_none(control: Control, name: str) -> None:
         (lambda p: p.set_active("nope", False), NotFound, "no project named 'nope'"),
         (lambda p: p.set_capture("default", "some"), ConfigError, "none, errors or all"),
         (lambda p: p.create("x", capture="some"), ConfigError, "none, errors or all"),
+        (
+            lambda p: p.create("x", cache="yes"),
+            ConfigError,
+            "'yes' is not a way to cache .* off, opt-in or on",
+        ),
+        (lambda p: p.change("default", cache=""), ConfigError, "off, opt-in or on"),
     ],
 )
 def test_errors(
@@ -87,3 +93,11 @@ def test_policy_and_hangup(control: Control) -> None:
     assert (changed.policy, changed.hangup) == (Policy(), "cut")
     with pytest.raises(ConfigError, match="cut or drain"):
         control.projects.change("demo", hangup="wait")  # type: ignore[arg-type]
+
+
+def test_which_answers_are_stored(control: Control) -> None:
+    assert control.projects.get("default").cache is None
+    assert control.projects.create("demo", cache="off").cache == "off"
+    assert control.projects.change("demo", cache="opt-in").cache == "opt-in"
+    assert control.projects.change("demo", hangup="drain").cache == "opt-in"
+    assert control.projects.change("demo", cache="default").cache is None

@@ -100,8 +100,9 @@ def _record(row: BaseModel) -> dict[str, Any]:
     policy = values.pop("policy", None)
     if policy is not None:
         values |= Policy.model_validate(policy).model_dump(exclude_defaults=True)
-    if values.get("capture") == "default":
-        del values["capture"]
+    for name in ("capture", "cache"):
+        if values.get(name) == "default":
+            del values[name]
     if "kind" in values:
         values["aws"] = values.pop("kind") == "aws"
     return values

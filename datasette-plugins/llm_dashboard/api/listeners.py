@@ -36,7 +36,7 @@ class ListenerView(View):
     provider: str = Field(description="for calls whose path names none")
     project: str = Field(description="for calls without a token")
     auth: str = Field(description="open, required, or empty: as in settings")
-    cache: str
+    cache: str = Field(description="off, opt-in, on, or empty: as its project or the settings say")
     wanted: str = Field(description="running or stopped: what was asked for")
     state: str = Field(description="running, stopped or error: what the proxy made of it")
     problem: str
@@ -56,6 +56,7 @@ class ListenerCreate(Model):
     provider: str = Field("", max_length=64)
     project: str = Field("", max_length=64)
     auth: Literal["", "open", "required"] = ""
+    cache: Literal["", "off", "opt-in", "on"] = Field("", description="which answers are stored")
 
 
 @table.get("/listeners", "List listeners", Page[ListenerView], query=Paged, command="listener list")
@@ -91,6 +92,7 @@ def create(management: Management, call: Call[Nothing, ListenerCreate]) -> objec
         provider=_provider(management, mode, body.provider),
         project=management.control.projects.get(body.project).name if body.project else "",
         auth=body.auth,
+        cache=body.cache,
     )
     return _view(call, made)
 

@@ -16,6 +16,7 @@ from llm_intercept.manage.removal import Books, Removal
 table = Table("projects", "What calls and tokens belong to.")
 _LIST = "projects"
 type Capture = Literal["default", "none", "errors", "all"]
+type CacheMode = Literal["default", "off", "opt-in", "on"]
 
 
 class ProjectView(View):
@@ -29,6 +30,7 @@ class ProjectView(View):
     tokens: int = Field(description="how many of its tokens are not at their end")
     capture: str | None = Field(description="which bodies are kept: none, errors, all; null: as in settings")
     hangup: str = Field(description="when a client goes away: cut, or drain")
+    cache: str | None = Field(description="which answers are stored: off, opt-in, on; null: as in settings")
     policy: Policy = Field(description="what all of its tokens may be used for")
     created_at: str
 
@@ -70,6 +72,7 @@ class ProjectCreate(Model):
     members: list[Reference] = Field([], max_length=1000)
     capture: Capture = "default"
     hangup: Literal["cut", "drain"] = "cut"
+    cache: CacheMode = "default"
     policy: Policy = Policy()
 
 
@@ -80,6 +83,7 @@ class ProjectChange(Model):
     owner: str | None = Field(None, max_length=320, description="empty: nobody")
     capture: Capture | None = None
     hangup: Literal["cut", "drain"] | None = None
+    cache: CacheMode | None = None
     policy: Policy | None = None
     add_members: list[Reference] = Field([], max_length=1000)
     remove_members: list[Reference] = Field([], max_length=1000)
@@ -116,6 +120,7 @@ def create(management: Management, call: Call[Nothing, ProjectCreate]) -> object
         members=body.members,
         policy=body.policy,
         hangup=body.hangup,
+        cache=None if body.cache == "default" else body.cache,
     )
 
 
@@ -139,6 +144,7 @@ def change(management: Management, call: Call[Nothing, ProjectChange]) -> object
         owner=body.owner,
         policy=body.policy,
         hangup=body.hangup,
+        cache=body.cache,
         add=body.add_members,
         remove=body.remove_members,
     )
@@ -165,7 +171,7 @@ async def delete(call: Call[ProjectDelete, Nothing]) -> object:
 def _delete(management: Management, call: Call[ProjectDelete, Nothing], name: str) -> object:
     home = call.stage.home
     management.projects.get(call.actor, name)  # what must not be seen is not there
-    removal = Removal(management.desk, Books(home.usage_db, home.bodies_db))
+    removal = Removal(management.desk, Books(home.usage_db, home.bodies_db, home.limits_db))
     return removal.delete(call.actor, name, with_calls=call.query.with_calls, progress=lambda _: None)
 
 

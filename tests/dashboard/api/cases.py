@@ -47,10 +47,14 @@ CASES: dict[str, Case] = {
     "accounts.invite": Case("/users/guest/invite", status=201),
     "projects.list": seen("/projects?search=a&active=true"),
     "projects.create": Case(
-        "/projects", {"name": "made", "owner": "mia", "members": ["guest"], "policy": POLICY}, status=201
+        "/projects",
+        {"name": "made", "owner": "mia", "members": ["guest"], "cache": "opt-in", "policy": POLICY},
+        status=201,
     ),
     "projects.get": seen("/projects/beta", member=404, viewer=404),
-    "projects.change": Case("/projects/gamma", {"hangup": "drain", "capture": "errors", "policy": POLICY}),
+    "projects.change": Case(
+        "/projects/gamma", {"hangup": "drain", "capture": "errors", "cache": "off", "policy": POLICY}
+    ),
     "projects.delete": Case("/projects/unwanted?confirm=unwanted", viewer=404, member=404),
     "projects.members": seen("/projects/beta/members", member=404, viewer=404),
     "projects.add_member": Case("/projects/beta/members/guest"),
@@ -113,7 +117,7 @@ CASES: dict[str, Case] = {
     "breakers.show": Case("/breakers"),
     "breakers.reset": Case("/breakers/reset", {"provider": "openai"}),
     "listeners.list": seen("/listeners"),
-    "listeners.create": Case("/listeners", {"name": "made", "provider": "openai"}, status=201),
+    "listeners.create": Case("/listeners", {"name": "made", "provider": "openai", "cache": "on"}, status=201),
     "listeners.get": Case("/listeners/l-show"),
     "listeners.start": Case("/listeners/l-start/start"),
     "listeners.stop": Case("/listeners/l-stop/stop"),
