@@ -82,4 +82,6 @@ def delete(
 
 
 def _removal(session: Session) -> Removal:
-    return Removal(session.manage.desk, Books(session.home.usage_db, session.home.bodies_db))
+    return Removal(
+        session.manage.desk, Books(session.home.usage_db, session.home.bodies_db, session.home.limits_db)
+    )

@@ -13,6 +13,7 @@ from llm_intercept.store import project_rows
 from llm_intercept.store.limits import LimitRecord
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import DEFAULT_PROJECT, Project
+from llm_intercept.store.reservations import uncount
 from llm_intercept.store.routes import StoredRoute
 
 
@@ -30,10 +31,11 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where its calls are."""
+    """Where its calls are, and what limits have counted."""
 
     usage: Path
     bodies: Path
+    limits: Path
 
 
 class Removal:
@@ -73,6 +75,7 @@ class Removal:
                 after=lambda changed: changed,
             )
         calls = self._forget(project.name, with_calls, progress)
+        self._uncount(project)
         return self._desk.change(
             actor,
             "project.delete",
@@ -111,6 +114,20 @@ class Removal:
                 done += number
                 progress(done)
         return done
+
+    def _uncount(self, project: Project) -> None:
+        """What limits about every project or token have counted of it, and what is gone with it."""
+        name = project.name.lower()
+        gone = {record.id for record in self.limits(project)}
+        gone |= {token.id for token in self._control.tokens.list(project.name)}
+        scopes = {record.id: record.limit.scope for record in self._control.limits.list()}
+
+        def its(id_: str, member: str) -> bool:
+            scope = scopes.get(id_)
+            of_token = scope == "token" and member.startswith(f"{name}/")
+            return id_ in gone or of_token or (scope == "project" and member == name)
+
+        uncount(self._books.limits, its)
 
     def _remove(self, project: Project, calls: int, with_calls: bool) -> Removed:
         tokens = self._control.tokens.list(project.name)

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +191,22 @@ def _states(connection: sqlite3.Connection, keys: Collection[str] | None) -> lis
 
 
 def _holds(text: str) -> tuple[Hold, ...]:
-    return tuple((key, start, measure, amount) for key, start, measure, amount in orjson.loads(text))
+    return tuple([(key, start, measure, amount) for key, start, measure, amount in orjson.loads(text)])
+
+
+def uncount(path: Path, whose: Callable[[str, str], bool]) -> None:
+    """Deletes the counters for whose limit (its id) and member it is true."""
+    connection = connect(path)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        keys = [key for (key,) in connection.execute("SELECT key FROM counters")]
+        ours = [(key,) for key in keys if whose(key.partition(":")[0], key.partition(":")[2])]
+        connection.executemany("DELETE FROM counters WHERE key = ?", ours)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StoreError(f"limits.db cannot be used: {error}") from error
+    finally:
+        connection.close()
 
 
 def checkpoint(path: Path) -> None:

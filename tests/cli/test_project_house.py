@@ -13,6 +13,7 @@ from llm_intercept.settings import CaptureSettings
 from llm_intercept.store.bodies import Body, Capture, write_bodies
 from llm_intercept.store.control import Control
 from llm_intercept.store.migrate import connect
+from llm_intercept.store.reservations import Counters
 from llm_intercept.store.rows import AttemptRow, ViolationRow
 from llm_intercept.vault import Vault
 from tests.cli.rows import call, write
@@ -121,6 +122,23 @@ def test_deleting_leaves_calls_without_a_name(cli, cli_json, home: Path, filled:
     assert [p["name"] for p in cli_json("project", "list")] == ["default", "other"]
     assert len(cli_json("limit", "list")) == 1
     assert_refused(home, filled)
+
+
+def test_deleting_takes_its_name_out_of_the_counters(cli, cli_json, home: Path, filled: str) -> None:
+    """Those of limits about every project and every token have the names of whom they count."""
+    for words in (["--each", "project"], ["--each", "token"]):
+        cli("limit", "set", *words, "--requests", "9", "--per", "day")
+    ids = {(one["scope"], one["name"]): one["id"] for one in cli_json("limit", "list")}
+    token = next(one for one in cli_json("token", "list") if one["project"] == "demo")
+    stay = {f"{ids['project', '']}:other", f"{ids['token', '']}:demo2/t", f"{ids['project', 'other']}:"}
+    go = {f"{ids['project', '']}:demo", f"{ids['token', '']}:demo/laptop-of-ada", f"{token['id']}:"}
+    go |= {f"{ids['project', 'demo']}:", f"{ids['token', 'demo/laptop-of-ada']}:"}
+    with closing(Counters(home / "limits.db")) as counters, counters.changing(1) as changes:
+        for key in stay | go:
+            changes.counters([key])[key].add(0, 0, 1)
+            changes.changed(key)
+    cli("project", "delete", "demo", "--everything", "--confirm", "demo")
+    assert {key for (key,) in ask(home, "limits.db", "SELECT key FROM counters")} == stay
 
 
 def assert_refused(home: Path, token: str) -> None:
