@@ -16,6 +16,7 @@ from llm_intercept.cassette.hearing import Heard
 from llm_intercept.cassette.recorder import Arrived, Draft, Recorder
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange
+from llm_intercept.policy.tokens import brought_by
 from llm_intercept.store.redaction import Redaction
 from llm_intercept.unkeyed import unkeyed, unspread
 from llm_intercept.wire import spread
@@ -54,13 +55,16 @@ class Quiet:
 
 
 class Arrivals:
-    """Begins a draft for each call."""
+    """Begins a draft for each call. `mark`: what the rows of calls with tokens of their own are found by."""
 
-    def __init__(self, exchanges: Exchanges, recorder: Recorder, drafts: Drafts, *, sockets: bool) -> None:
+    def __init__(
+        self, exchanges: Exchanges, recorder: Recorder, drafts: Drafts, *, sockets: bool, mark: str = ""
+    ) -> None:
         self.exchanges = exchanges
         self._recorder = recorder
         self._drafts = drafts
         self._sockets = sockets
+        self._mark = mark
 
     @fail_closed
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -73,6 +77,9 @@ class Arrivals:
         exchange = self.exchanges.get(flow)
         if exchange is None or (exchange.websocket and not self._sockets):
             return
+        who = exchange.principal
+        if self._mark not in ("", *exchange.changes, who and brought_by(who.project, who.token)):
+            exchange.changes.append(self._mark)
         body = self.exchanges.gateway.dispatch.plain(exchange, flow.request.raw_content or b"")
         self._drafts[flow] = self._recorder.begin(
             exchange.provider.name, arrived(flow, exchange, body), inference=exchange.recorded

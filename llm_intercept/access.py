@@ -21,6 +21,7 @@ from llm_intercept.policy.tokens import (
     TokenState,
     UserInactive,
     Valid,
+    brought_by,
     is_ours,
 )
 from llm_intercept.providers.presented import Presented, basic, presented
@@ -144,6 +145,8 @@ class Access:
             return proxy
         if found.principal is not None:
             exchange.principal = found.principal
+            if proxy is not None and proxy.token_id != found.principal.token_id:
+                exchange.changes.append(brought_by(proxy.project, proxy.token))
         elif proxy is not None:
             exchange.principal = replace(proxy, own_key=True)
         else:

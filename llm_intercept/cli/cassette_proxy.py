@@ -42,6 +42,7 @@ class Job(BaseModel):
     port: int
     replace: bool = False
     sockets: bool = True
+    mark: str = ""
     pace: Literal["fast", "original"] = "fast"
     ignore: tuple[str, ...] = ()
     report: Path = Path()
@@ -107,7 +108,8 @@ def recording(job: Job, exchanges: "Exchanges", addons: Sequence[object]) -> lis
     found: list[object] = []
     for addon in addons:
         if isinstance(addon, Authenticate):
-            found.append(Arrivals(exchanges, recorder, drafts, sockets=job.sockets))  # type: ignore[arg-type]
+            ear = Arrivals(exchanges, recorder, drafts, sockets=job.sockets, mark=job.mark)  # type: ignore[arg-type]
+            found.append(ear)
         if not isinstance(addon, Listeners):
             found.append(addon)
     return [Quiet(), *found, Answers(exchanges, recorder, drafts)]  # type: ignore[arg-type]

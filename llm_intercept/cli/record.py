@@ -55,15 +55,15 @@ def command(
     job = Job(mode="record", file=path, port=own_port(port), replace=force, sockets=not no_websockets)
     started = session.now_us
     with identity(session, project, None) as who:
-        with running(job, session.environ) as url:
+        with running(job.model_copy(update={"mark": who.mark}), session.environ) as url:
             names = key_variables(session)
             values = environment.variables(
                 url, str(session.bundle()), session.environ, token=who.token, key_variables=names
             )
             code = use(words, session.environ, values)
         click.echo(_summary(file, read(path)), err=True)
-        if who.filters is not None:
-            click.echo(bill(settled(session, started, who.filters)), err=True)
+        if who.name:
+            click.echo(bill(settled(session, started, who)), err=True)
     ctx.exit(code)
 
 

@@ -16,11 +16,9 @@ from llm_intercept import environment
 from llm_intercept.cli.clients import key_variables, require_ready
 from llm_intercept.cli.output import count, dollars
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.policy.tokens import Valid
-from llm_intercept.store import reports
+from llm_intercept.policy.tokens import Valid, brought_by
+from llm_intercept.store import report_runs, reports
 from llm_intercept.store.projects import DEFAULT_PROJECT
-from llm_intercept.store.report_terms import EVERYTHING, Filters
-from llm_intercept.store.report_time import Window
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # what a shell returns
 # A run token that was not revoked, because the machine went down, ends by itself.
@@ -31,10 +29,16 @@ _SETTLE_SECONDS, _SETTLE_ROUNDS = 0.2, 10
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The token that a run's calls carry; `filters` find them again, None where they are not in our books."""
+    """The token that a run's calls carry, and its name; none where its calls are not in our books."""
 
     token: str
-    filters: Filters | None
+    project: str = ""
+    name: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What is on the rows of calls that have a token of their own."""
+        return brought_by(self.project, self.name) if self.name else ""
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -78,31 +82,31 @@ def command(
             key_variables=key_variables(session),
         )
         code = supervise(program, {**session.environ, **values})
-        if not quiet and who.filters is not None:
-            click.echo(bill(settled(session, started, who.filters)), err=True)
+        if not quiet and who.name:
+            click.echo(bill(settled(session, started, who)), err=True)
     ctx.exit(code)
 
 
 @contextmanager
 def identity(session: Session, project: str | None, token: str | None) -> Iterator[Identity]:
     if token:
-        yield Identity(token, _filters(session, token))
+        yield _given(session, token)
         return
     name = f"run-{secrets.token_hex(4)}"
     tokens, actor = session.manage.tokens, session.actor
     lifetime = session.control.tokens.lifetimes.within(RUN_TOKEN_LIFETIME)
     made = tokens.create(actor, project or DEFAULT_PROJECT, name, lifetime=lifetime)
     try:
-        yield Identity(made.text, Filters(EVERYTHING, project=made.token.project, token=name))
+        yield Identity(made.text, made.token.project, name)
     finally:
         tokens.revoke(actor, made.token.id)
 
 
-def _filters(session: Session, token: str) -> Filters | None:
+def _given(session: Session, token: str) -> Identity:
     state = session.control.token(token, session.now)
     if not isinstance(state, Valid):
-        return None  # a token of another proxy: its calls are in that one's books
-    return Filters(EVERYTHING, project=state.principal.project, token=state.principal.token)
+        return Identity(token)  # a token of another proxy: its calls are in that one's books
+    return Identity(token, state.principal.project, state.principal.token)
 
 
 def supervise(program: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -148,12 +152,12 @@ def _forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def settled(session: Session, started: int, filters: Filters) -> reports.Summary:
+def settled(session: Session, started: int, who: Identity) -> reports.Summary:
     """The totals, once two readings agree: rows are written a moment after their calls."""
     found: reports.Summary | None = None
     for _ in range(_SETTLE_ROUNDS):
         time.sleep(_SETTLE_SECONDS)
-        latest = reports.summary(session.usage, Window(started, session.now_us + 1), filters)
+        latest = report_runs.taken(session.usage, started, who.project, who.name)
         if latest == found:
             break
         found = latest

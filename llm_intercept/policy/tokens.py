@@ -183,6 +183,11 @@ def parse(text: str) -> Parsed:
     return Wellformed(text) if is_wellformed(text) else Mistyped()
 
 
+def brought_by(project: str, token: str) -> str:
+    """What a row says of the proxy's credential, where the call itself has a token of its own."""
+    return f"proxy: {project}/{token}"
+
+
 def hint(text: str) -> str:
     """`lli_AbCd...wxyz`: enough for a person to recognise a token, of no use to anybody else."""
     return f"{text[:8]}...{text[-4:]}"

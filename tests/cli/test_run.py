@@ -73,6 +73,19 @@ def test_the_bill_has_the_calls_of_this_run_only(home: Path, proxy: FakeProxy) -
     assert run(home, proxy, "--quiet", "--", "true").stderr == ""
 
 
+def test_calls_with_a_token_of_the_programs_own_are_on_the_bill(home: Path, proxy: FakeProxy) -> None:
+    """They count for that token; of the run's they say that it stood in their tunnel."""
+    tunnel = "[policy.tokens.brought_by(principal.project, principal.token)]"
+    own = MAKE_A_CALL.replace("token=principal.token", f"token='mine', changes=json.dumps({tunnel})")
+    done = run(home, proxy, "--", sys.executable, "-c", f"import json\nfrom llm_intercept import policy{own}")
+    assert done.stderr == "llm-intercept: 1 call · 100 tokens in, 20 out · $0.000450\n"
+    strange = MAKE_A_CALL.replace(
+        "token=principal.token", "token='mine', changes='[\"proxy: default/run-0\"]'"
+    )
+    done = run(home, proxy, "--", sys.executable, "-c", strange)
+    assert done.stderr.startswith("llm-intercept: 0 calls")
+
+
 @pytest.mark.parametrize(
     ("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)]
 )

@@ -254,6 +254,28 @@ def test_recorded_calls_are_in_the_books_and_replayed_ones_are_not(stack: Stack,
     assert len(stack.query("SELECT id FROM requests WHERE id > ?", since)) == 1
 
 
+@pytest.mark.parametrize("command", ["record", "run"])
+def test_the_bill_has_calls_with_a_token_of_the_programs_own(stack: Stack, file: Path, command: str) -> None:
+    """They are filed under that token, and another program's calls with it are not on the bill."""
+    since, step = stack.last_id(), {"url": CHAT, "body": HELLO}
+    made = stack.cli("token", "create", "--project", "demo", "--name", f"own-{command}", "--json")
+    token = json.loads(made)["token"]
+    own = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    elsewhere = urllib.request.Request(f"{stack.url}/v1/chat/completions", json.dumps(HELLO).encode(), own)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(elsewhere, timeout=10):
+        pass
+    steps = [step, {**step, "url": "gateway:/v1/chat/completions"}]
+    words = ["record", str(file)] if command == "record" else ["run"]
+    # What comes by a base URL says nothing of a run; a recording has a proxy of its own.
+    done = run(stack, *words, *agent(*steps[: 1 + (command == "record")]), key=token)
+    assert done.returncode == 0, done.stderr
+    count = "2 calls · " if command == "record" else "1 call · "
+    assert done.stderr.splitlines()[-1].startswith(f"llm-intercept: {count}")
+    rows = stack.rows(1 + len(json.loads(done.stdout)), since)
+    assert {row["token"] for row in rows} == {f"own-{command}"}
+    assert ["proxy: default/run-" in row["changes"] for row in rows].count(False) == 1
+
+
 def test_the_proxy_that_runs_already_stays_the_one_that_is_found(stack: Stack, file: Path) -> None:
     before = (stack.home / "proxy.json").read_text()
     step = {"url": CHAT, "body": HELLO}
