@@ -10,6 +10,7 @@ try:
     from addons.allowance import Allowance
     from addons.attempt import Attempt
     from addons.authenticate import Authenticate
+    from addons.cache import Cache, CacheStatus
     from addons.cors import Origins, Preflight
     from addons.drain import Drain, Farewell
     from addons.exchanges import Exchanges
@@ -44,6 +45,7 @@ addons = [
     Drain(exchanges),
     Failures(exchanges),
     Route(exchanges),
+    Cache(exchanges),
     Admit(exchanges),
     Attempt(exchanges),
     Unsaid(exchanges),
@@ -52,6 +54,7 @@ addons = [
     Record(exchanges),
     Sockets(exchanges),
     Allowance(exchanges),
+    CacheStatus(exchanges),
     Farewell(exchanges),
     Simulated(exchanges),
     Stops(exchanges),

@@ -79,6 +79,8 @@ class Translate:
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None or exchange.translation is None or exchange.refusal:
             return
+        if exchange.recalled is not None:
+            return
         client_streams = exchange.stream
         read_head(self.exchanges, exchange, response)
         exchange.stream, exchange.status = client_streams, response.status_code
@@ -109,13 +111,14 @@ class Translate:
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None or exchange.translation is None:
             return
-        if exchange.refusal or exchange.pipe is not None:
+        if exchange.refusal or exchange.pipe is not None or exchange.recalled is not None:
             return
         body = response.raw_content or b""
         reader = tap(self.exchanges, exchange, response.status_code)
         reader.feed(body, exchange.phases.first_byte)
         exchange.reading = reader.close()
         plain = encoding.inflate(body, exchange.response_encoding) or b""
+        exchange.said = plain if self.exchanges.gateway.caching.wants(exchange, response.status_code) else b""
         reply = _reply(exchange, exchange.translation, response, plain)
         flow.response = to_response(reply)
         flow.response.headers[REQUEST_ID] = exchange.request_id

@@ -22,7 +22,7 @@ class Watch:
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         exchange = self.exchanges.get(flow)
         response = flow.response
-        if exchange is None or response is None or exchange.translation is not None:
+        if exchange is None or response is None or exchange.translation is not None or exchange.recalled:
             return
         if not exchange.recorded:
             response.stream = True

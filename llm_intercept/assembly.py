@@ -1,5 +1,6 @@
 """Parts of the gateway that belong together, put together: the composition root's other half."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from llm_intercept.store import journal, pools, speeds
 from llm_intercept.store.control import Control
 from llm_intercept.store.issuers import Issuers
 from llm_intercept.tools.housekeeping import Daily, Housekeeper, Wishes
+
+
+def mint(length: int) -> str:
+    """Random text that can stand in a URL: for ids that we make up in providers' places."""
+    return secrets.token_urlsafe(length)[:length]
 
 
 @dataclass(slots=True)

@@ -130,7 +130,7 @@ _OF_A_TRY = (
     *("extra_headers", "translation", "counted_here", "resent", "changed_body", "hide_usage"),
     *("response_headers", "response_type", "response_encoding", "reading", "status", "ended_by"),
     *("error_message", "tap", "pipe", "refusal", "response_body", "response_bytes", "waiting_since"),
-    *("timed_out", "stopped"),
+    *("timed_out", "stopped", "fingerprint", "said"),
 )
 _FRESH = tuple(f for f in fields(Exchange) if f.name in _OF_A_TRY)
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from llm_intercept.admit import Held
     from llm_intercept.course import Course, Timeouts
     from llm_intercept.policy.allow import Allowance
+    from llm_intercept.policy.cachecontrol import Wish
     from llm_intercept.policy.failures import Decision
     from llm_intercept.providers.base import Endpoint, Provider
     from llm_intercept.providers.presented import Presented
+    from llm_intercept.store.cache import Stored
     from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
     from llm_intercept.wire.pipe import Pipe, TranslatingPipe
     from llm_intercept.wire.tap import Reading, Tap
@@ -151,6 +153,11 @@ class Exchange:
     waiting_since: float = 0.0  # perf_counter when the request had been sent whole; 0.0 before
     timed_out: bool = False
     stopped: str = ""  # the limit at which its answer was ended
+    cache: str = ""  # "hit" | "stored" | "miss" | "bypass"; "" where the cache is not asked
+    cache_wish: "Wish | None" = None
+    fingerprint: bytes = b""  # of what is asked of the target; b"" where its answer is not to be kept
+    said: bytes = b""  # the provider's whole answer, where it is translated and may be kept
+    recalled: "Stored | None" = None  # the stored answer that this call was given
     finished: bool = False
 
     @property

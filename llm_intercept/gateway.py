@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import random
-import secrets
 import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from llm_intercept import assembly, bundle, ca, config, counting, environment, p
 from llm_intercept.access import Access
 from llm_intercept.admit import Admit
 from llm_intercept.assembly import Base
+from llm_intercept.caching import Caching
 from llm_intercept.course import Timeouts
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.admission import LONG_PATIENCE_S, PATIENCE_S, Admission
@@ -76,6 +76,7 @@ class Gateway:
     timeouts: Timeouts
     tries: Tries
     failing: Failing
+    caching: Caching
     metrics: Metrics
     linting: Linting
 
@@ -121,7 +122,7 @@ class Gateway:
             models,
             facts,
             time.time,
-            lambda length: secrets.token_urlsafe(length)[:length],
+            assembly.mint,
         )
         self.watch.open(self.home, self.settings, vault)
         self._pricing = Pricing(self.settings.prices, prices.built_in())
@@ -164,6 +165,7 @@ class Gateway:
         )
 
     def _open_books(self) -> None:
+        self.caching = Caching(self.home.cache_db, self.settings.cache, self.dispatch, assembly.mint)
         self._logs = Logs(self.home.logs, self.settings.log)
         self._capture = Capture(self.settings.capture)
         self.linting = Linting(self.settings.lint)
@@ -197,6 +199,7 @@ class Gateway:
         presence.withdraw(self.home.path)
         await self._local.stop()
         self._writer.stop(timeout=10.0)
+        self.caching.close()
         self._admission.close()
         self._events.close()
         self.watch.close()
@@ -239,7 +242,7 @@ class Gateway:
             raise
         self._admit.ended(exchange, row)
         self._hand_over(exchange, row)
-        if row is not None and row.outcome == "ok":
+        if row is not None and row.outcome == "ok" and exchange.recalled is None:
             self._routing.router.remember(exchange, row.response_id)
 
     def probing(self) -> Coroutine[Any, Any, None]:
@@ -263,6 +266,7 @@ class Gateway:
         try:
             row = self._ledger.row(exchange, estimate=False)
             if row is not None:
+                self.caching.keep(exchange, row)
                 self._journal.done(row)
         except (*_FAULTS, OSError) as error:
             logger.error("a row could not be made at once; trying again apart: %s", traced(exchange, error))
@@ -280,6 +284,7 @@ class Gateway:
             self._admit.ended(exchange, outline(exchange))
             raise
         assert row is not None
+        self.caching.keep(exchange, row)
         self._admit.ended(exchange, row)
         return row
 
@@ -298,7 +303,7 @@ class Gateway:
     def keeps(self, exchange: Exchange, status: int) -> int:
         """Bytes of the answer's body to keep: for capture, and to read an error's own words."""
         wanted = 0 if self._capture_mode(exchange) == "none" else self.settings.capture.max_bytes + MARGIN
-        return max(wanted, ERROR_BODY if status >= 400 else 0)
+        return max(wanted, ERROR_BODY if status >= 400 else 0, self.caching.wants(exchange, status))
 
     def plan(self, exchange: Exchange) -> Refusal | None:
         """Where the model's name leads this call; nothing happens to one that is mapped to nothing else."""

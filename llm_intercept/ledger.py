@@ -12,6 +12,7 @@ from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy.pricing import Pricing
 from llm_intercept.secrecy import said, shown_name, unshaped
 from llm_intercept.store.bodies import Body, Side
+from llm_intercept.store.cache import Stored
 from llm_intercept.store.rows import Outcome, RequestRow
 from llm_intercept.unkeyed import unkeyed, unspread
 from llm_intercept.wire import dialects, encoding
@@ -44,9 +45,12 @@ class Ledger:
         row.finish_reason = reading.finish_reason or ("length" if exchange.stopped else "")
         row.response_id = reading.response_id
         row.error_type, row.error_message = (self.clean(exchange, text) for text in _error(exchange, reading))
-        if not estimate and self._estimable(row, exchange, reading):
+        if exchange.recalled is not None:
+            _recall(row, exchange.recalled)
+        elif not estimate and self._estimable(row, exchange, reading):
             return None
-        self._meter(row, exchange, reading)
+        else:
+            self._meter(row, exchange, reading)
         _time(row, exchange, reading)
         if exchange.pipe is not None and exchange.pipe.fault:
             exchange.warnings.append(self.clean(exchange, f"the reading stopped: {exchange.pipe.fault}"))
@@ -94,6 +98,14 @@ class Ledger:
         return bool(reading.text_parts or row.outcome == "client_gone")
 
 
+def _recall(row: RequestRow, stored: Stored) -> None:
+    """The provider was not asked: it counts nothing, and no key of it was used."""
+    row.input_tokens = row.output_tokens = row.cost_nanos = 0
+    row.usage_source, row.priced, row.price_source = "cache", 1, "cache"
+    row.saved_tokens, row.saved_nanos = stored.tokens, stored.cost_nanos
+    row.credential = row.upstream_sha256 = ""
+
+
 def estimated(exchange: Exchange, reading: Reading, count_tokens: Callable[[str], int]) -> Usage:
     """What the provider reported so far, unless more was streamed than it had counted."""
     seen, streamed = reading.usage, count_tokens(reading.text_parts)
@@ -139,6 +151,7 @@ def identity(exchange: Exchange) -> RequestRow:
         listener=exchange.listener,
         route=exchange.route,
         failure=exchange.failure,
+        cache=exchange.cache,
     )
 
 

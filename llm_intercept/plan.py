@@ -143,7 +143,7 @@ class Planner:
     def _translate(
         self, exchange: Exchange, serving: Serving, found: Resolution, body: bytes, client_path: str
     ) -> Refusal | None:
-        client = _client_side(exchange, client_path)
+        client = client_side(exchange, client_path)
         context = self._context(exchange, found, body)
         try:
             translation = Translation(client, Side(serving.dialect), context, stream=exchange.stream)
@@ -268,7 +268,8 @@ def _with_query(path: str, client_path: str) -> str:
     return f"{path.partition('?')[0]}?{query}" if query else path
 
 
-def _client_side(exchange: Exchange, path: str) -> Side:
+def client_side(exchange: Exchange, path: str) -> Side:
+    """How the client speaks; `path` is what it asked for: it says how it wants its stream (Gemini)."""
     dialect = _CODEC_OF.get(exchange.dialect, exchange.dialect)
     framing = "chunks" if dialect != exchange.dialect else ""
     if codecs.get(dialect).FRAMING == "jsonarray" or dialect == "gemini":

@@ -21,6 +21,7 @@ OF_THE_CALL = {
     *("principal", "course", "foreign", "aws_secret", "held", "asks_usage", "tries", "request_bytes"),
     *("request_sha256", "request_body", "request_type", "request_headers", "busy", "responses", "finished"),
     "timeouts",  # set with each plan
+    *("cache", "cache_wish", "recalled"),
 }
 STARTED_WITH = {
     "provider",
