@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from llm_intercept.engine.extending import Plan, grow
 from llm_intercept.engine.thresholds import Thresholds
@@ -61,6 +62,17 @@ class Actual:
 NOTHING = Actual()
 
 
+class _Asked(NamedTuple):
+    """What a call wants of one counter: `need` in the cell from `start` to `end`."""
+
+    applied: Applied
+    limit: Limit
+    key: str
+    need: int
+    start: int
+    end: int
+
+
 class _NoRoomError(Exception):
     """Undoes the transaction."""
 
@@ -102,7 +114,7 @@ class Admission:
         self.counters = Counters(path)
         self._spans: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._pending: deque[_Settlement | _Charge] = deque()
-        self._since_checkpoint = 0
+        self._transactions = 0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.owner = secrets.token_hex(8)
@@ -125,16 +137,15 @@ class Admission:
         `instead` of another reservation of the same call, which stays as it was if there is no room.
         """
         now = self._now()
-        keys = [each.key for each in applied]
-        needs = [_need(each.limit, worst) for each in applied]
+        asked = [self._ask(each, worst, now) for each in applied]
 
         def admit(changes: Changes) -> Reservation:
             if instead is not None:
                 self._settle(changes, instead.row, NOTHING)
-            refused = self._refused(changes, applied, keys, needs, now)
+            refused = self._refused(changes, asked, now)
             if refused is not None:
                 raise _NoRoomError(refused)
-            return self._hold(changes, call, applied, keys, needs, now)
+            return self._hold(changes, call, asked, now)
 
         try:
             return self._transact(admit, patience)
@@ -239,7 +250,7 @@ class Admission:
         except BaseException:
             self._pending.extendleft(reversed(taken))
             raise
-        self._since_checkpoint += 1
+        self._transactions += 1
         self._thresholds.tell(noticed)
         return found
 
@@ -281,48 +292,37 @@ class Admission:
                 changes.changed(each.key)
                 self._watch(each.key, counters[each.key])
 
-    def _refused(
-        self,
-        changes: Changes,
-        applied: Sequence[Applied],
-        keys: list[str],
-        needs: list[int],
-        now: float,
-    ) -> Standing | None:
+    def _ask(self, applied: Applied, worst: Worst | None, now: float) -> _Asked:
+        limit = applied.limit
+        return _Asked(applied, limit, applied.key, _need(limit, worst), *self._span(limit, now))
+
+    @staticmethod
+    def _refused(changes: Changes, asked: Sequence[_Asked], now: float) -> Standing | None:
         """Of the limits that have no room the one that will have none for longest."""
-        counters = changes.counters(keys)
+        counters = changes.counters([each.key for each in asked])
         full: list[Standing] = []
-        for each, key, need in zip(applied, keys, needs, strict=True):
+        for applied, limit, key, need, _, end in asked:
             counter = counters[key]
             counter.expire(now)
-            counter.turn_back(self._span(each.limit, now)[1])
+            counter.turn_back(end)
             taken = counter.taken
-            if taken + need > each.limit.amount and not each.limit.soft:
-                full.append(Standing(each, taken, need, counter.fits_at(need, each.limit.amount, now)))
+            if taken + need > limit.amount and not limit.soft:
+                full.append(Standing(applied, taken, need, counter.fits_at(need, limit.amount, now)))
         return max(full, key=lambda s: (s.resets is None, s.resets or 0), default=None)
 
-    def _hold(
-        self,
-        changes: Changes,
-        call: str,
-        applied: Sequence[Applied],
-        keys: list[str],
-        needs: list[int],
-        now: float,
-    ) -> Reservation:
-        counters = changes.counters(keys)
+    def _hold(self, changes: Changes, call: str, asked: Sequence[_Asked], now: float) -> Reservation:
+        counters = changes.counters([each.key for each in asked])
         holds: list[Hold] = []
         standings: list[Standing] = []
-        for each, key, need in zip(applied, keys, needs, strict=True):
-            start, end = self._span(each.limit, now)
+        for applied, limit, key, need, start, end in asked:
             counter = counters[key]
             counter.hold(start, end, need)
             changes.changed(key)
             self._watch(key, counter)
-            holds.append((key, start, each.limit.measure, need))
-            standings.append(Standing(each, counter.taken, need, counter.cells[-1][1]))
+            holds.append((key, start, limit.measure, need))
+            standings.append(Standing(applied, counter.taken, need, counter.cells[-1][1]))
         row = changes.open(self.owner, call, holds, int(now * 1e6)) if holds else 0
-        return Reservation(call, tuple(applied), row, tuple(standings))
+        return Reservation(call, tuple([each.applied for each in asked]), row, tuple(standings))
 
     def _watch(self, key: str, counter: Counter) -> None:
         stored = self.book.by_id.get(key.partition(":")[0])
@@ -360,14 +360,14 @@ class Admission:
 
     def _run(self, work: Callable[[], object]) -> None:
         due = time.monotonic() + _HOUSEKEEPING_S
+        moved = self._transactions
         while not self._stopping.is_set():
             self._wake.wait(_HOUSEKEEPING_S)
             self._wake.clear()
-            self._stopping.wait(_GATHER_S)
             try:
-                self.flush()
-                if self._since_checkpoint >= _CHECKPOINT_EVERY:
-                    self._since_checkpoint = 0
+                self._gather()
+                if self._transactions - moved >= _CHECKPOINT_EVERY:
+                    moved = self._transactions
                     checkpoint(self._path)
                 if time.monotonic() >= due:
                     due = time.monotonic() + _HOUSEKEEPING_S
@@ -375,11 +375,21 @@ class Admission:
             except (Busy, StoreError, OSError) as error:
                 log.warning("limits.db could not be brought up to date: %s; trying again", error)
 
+    def _gather(self) -> None:
+        """Writes what was handed over a moment ago, unless calls come so quickly that they take it along."""
+        before = self._transactions
+        self._stopping.wait(_GATHER_S)
+        if self._transactions == before:
+            self.flush()
+        elif self._pending:
+            self._wake.set()
+
 
 def _need(limit: Limit, worst: Worst | None) -> int:
-    worst = worst.first(limit.reserve) if worst is not None else None
-    if limit.measure == "tokens":
-        return worst.tokens if worst else 0
-    if limit.measure == "cost":
-        return (worst.nanos or 0) if worst else 0
-    return 1
+    measure = limit.measure
+    if measure not in ("tokens", "cost"):
+        return 1
+    if worst is None:
+        return 0
+    worst = worst.first(limit.reserve)
+    return worst.tokens if measure == "tokens" else worst.nanos or 0

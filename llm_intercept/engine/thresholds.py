@@ -29,9 +29,10 @@ class Thresholds:
         limit = stored.limit
         count = counter.taken if limit.measure in _CERTAIN else counter.used
         reached = 0
-        for percent in limit.thresholds:
-            if count * 100 >= limit.amount * percent:
-                reached = percent
+        for percent in limit.thresholds:  # the lowest first
+            if count * 100 < limit.amount * percent:
+                break
+            reached = percent
         if counter.told_until <= now or counter.told_of != limit.amount:
             counter.told, counter.told_of = 0, limit.amount
         if reached > counter.told:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from llm_intercept.errors import Refusal
 from llm_intercept.policy.limits import NANOS, Applied, Limit
@@ -17,8 +17,7 @@ _NOT_AGAIN = ("x-should-retry", "false")  # SDKs of OpenAI and Anthropic try aga
 _HEADED = ("requests", "tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a limit stands for one member. `resets`: when it does, Unix seconds; None if that is unknown."""
 
     applied: Applied

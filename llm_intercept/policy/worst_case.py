@@ -20,12 +20,14 @@ UNKNOWN_OUTPUT = 32_000  # tokens of an answer whose model is in no list and who
 FREE = frozenset(("moderations",))  # operations that no provider charges for
 UNMETERED = frozenset(("models", "count_tokens"))  # questions about models and lengths: no limit is for them
 MEDIA = frozenset(("images", "audio"))
-_ASKING = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))  # looking things up takes nothing
-_CACHING = (b"cache_control", b"cachePoint", b"cache_point")
-_AN_HOUR = (b'"1h"', b'"ONE_HOUR"')
 SEARCHES = 10  # of the web in one call, where nobody limited them
-_SEARCHING = (b'"web_search', b'"googleSearch"', b'"google_search"')
-_AUDIO = (b'"audio"', b"input_audio", b'"AUDIO"', b"audio/")
+_ASKING = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))  # looking things up takes nothing
+# Marks in a body, by what they have in common: looking for that alone is how most bodies are done with.
+_CACHING = (b"cache", (b"cache_control", b"cachePoint", b"cache_point"))
+_AN_HOUR = (b'"', (b'"1h"', b'"ONE_HOUR"'))
+_SEARCHING = (b"earch", (b'"web_search', b'"googleSearch"', b'"google_search"'))
+_AUDIO = (b"audio", (b'"audio"', b"input_audio", b"audio/"))
+_GEMINI_AUDIO = (b'"AUDIO"', (b'"AUDIO"',))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,20 @@ def assess(dialect: str, operation: str, body: bytes, max_output: int | None) ->
 
 
 def _terms(body: bytes, service_tier: str) -> Terms:
-    caching = any(mark in body for mark in _CACHING)
-    an_hour = caching and any(mark in body for mark in _AN_HOUR)
-    return Terms(caching, an_hour, any(mark in body for mark in _AUDIO), service_tier, _searches(body))
+    caching = _has(body, _CACHING)
+    an_hour = caching and _has(body, _AN_HOUR)
+    audio = _has(body, _AUDIO) or _has(body, _GEMINI_AUDIO)
+    return Terms(caching, an_hour, audio, service_tier, _searches(body))
+
+
+def _has(body: bytes, marks: tuple[bytes, tuple[bytes, ...]]) -> bool:
+    common, each = marks
+    return common in body and any(mark in body for mark in each)
 
 
 def _searches(body: bytes) -> int:
     """As many as the client allows (Anthropic's `max_uses`); a tool of the client's own is none."""
-    if not any(mark in body for mark in _SEARCHING):
+    if not _has(body, _SEARCHING):
         return 0
     asked = parse_object(body)
     if not searches_web(asked):

@@ -24,6 +24,7 @@ from llm_intercept.store.migrate import connect
 
 _SPIN_S = 0.0002
 _PRUNED_AT_ONCE = 500
+_REMEMBERED = 500  # counters, of a few kilobytes each at most
 
 type Hold = tuple[str, int, str, int]
 """(counter's key, start of the cell, measure, amount)"""
@@ -50,6 +51,8 @@ class Counters:
         self._connection.execute("PRAGMA busy_timeout = 0")  # we wait ourselves, in smaller steps
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # see `checkpoint`
         self._lock = threading.Lock()
+        self._remembered: dict[str, Counter] = {}  # as this connection has written them
+        self._version = -1
 
     def close(self) -> None:
         with self._lock:
@@ -62,11 +65,12 @@ class Counters:
             raise Busy
         try:
             self._begin(patience)
-            changes = Changes(self._connection)
             try:
+                changes = Changes(self._connection, self._known())
                 yield changes
                 changes.save()
                 self._connection.execute("COMMIT")
+                self._remember(changes.changed_counters)
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -89,6 +93,19 @@ class Counters:
                     raise Busy from None
                 time.sleep(_SPIN_S)
 
+    def _known(self) -> dict[str, Counter]:
+        """What need not be read again; nothing once another connection has written."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self._remembered.clear()
+        return self._remembered
+
+    def _remember(self, counters: Mapping[str, Counter]) -> None:
+        if len(self._remembered) + len(counters) > _REMEMBERED:
+            self._remembered.clear()
+        self._remembered.update(counters)
+
     def read(self, keys: Collection[str] | None = None) -> dict[str, Counter]:
         """Counters by key, as they are now; all of them without `keys`."""
         with self._lock:
@@ -107,24 +124,35 @@ class Counters:
 
 
 class Changes:
-    """What one transaction reads and changes. Counters are read once and written at its end."""
+    """What one transaction reads and changes. Counters are read once and written at its end.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    It takes what it uses out of `known`: what it does to a counter and does not write is forgotten.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, known: dict[str, Counter]) -> None:
         self._connection = connection
+        self._known = known
         self._counters: dict[str, Counter] = {}
-        self._changed: dict[str, Counter] = {}
+        self.changed_counters: dict[str, Counter] = {}
 
     def counters(self, keys: Sequence[str]) -> Mapping[str, Counter]:
         """Those with these keys; new ones are empty."""
-        missing = [key for key in keys if key not in self._counters]
+        missing = []
+        for key in keys:
+            if key not in self._counters:
+                counter = self._known.pop(key, None)
+                if counter is None:
+                    missing.append(key)
+                else:
+                    self._counters[key] = counter
         if missing:
-            known = dict(_states(self._connection, missing))
+            stored = dict(_states(self._connection, missing))
             for key in missing:
-                self._counters[key] = Counter.read(known.get(key))
+                self._counters[key] = Counter.read(stored.get(key))
         return self._counters
 
     def changed(self, key: str) -> None:
-        self._changed[key] = self._counters[key]
+        self.changed_counters[key] = self._counters[key]
 
     def open(self, owner: str, call: str, holds: Sequence[Hold], now_us: int) -> int:
         cursor = self._connection.execute(
@@ -169,14 +197,15 @@ class Changes:
             counter.expire(now)
             if not counter.cells or key.partition(":")[0] not in limits:
                 self._connection.execute("DELETE FROM counters WHERE key = ?", (key,))
+                self._known.pop(key, None)
         return str(rows[-1][0]) if len(rows) == _PRUNED_AT_ONCE else ""
 
     def save(self) -> None:
-        if self._changed:
+        if self.changed_counters:
             self._connection.executemany(
                 "INSERT INTO counters (key, state) VALUES (?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET state = excluded.state",
-                [(key, counter.text()) for key, counter in self._changed.items()],
+                [(key, counter.text()) for key, counter in self.changed_counters.items()],
             )
 
 

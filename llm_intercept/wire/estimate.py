@@ -32,8 +32,9 @@ _DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?,", re.DOTALL)
 _TOOLS = ("tools", "toolConfig", "tool_config", "functions", "output_config", "response_format")
 _MESSAGES = ("messages", "contents", "input")
 _SOURCES = ("source", "inlineData", "inline_data", "fileData", "input_audio")
-_PLAIN = ("txt", "md", "csv", "html", "application/json")
 _LINKS = ("image_url", "file_data", "file_url", "file_id", "file_uri")
+_HOLDERS = frozenset(("images", *_LINKS, *_SOURCES))  # members that may be media
+_PLAIN = ("txt", "md", "csv", "html", "application/json")
 
 
 def tokens(dialect: str, body: bytes, count: Callable[[str], int]) -> int:
@@ -45,7 +46,7 @@ def tokens(dialect: str, body: bytes, count: Callable[[str], int]) -> int:
     for words, weight in _media(prompt):
         said, seen = f"{said}\n{words}" if words else said, seen + weight
     defined = sum(count(orjson.dumps(tool).decode()) for tool in tools)
-    turns = max((len(items(prompt.get(name))) for name in _MESSAGES), default=0)
+    turns = max([len(items(prompt.get(name))) for name in _MESSAGES])
     return count(said) + defined + seen + PER_MESSAGE * turns + PER_ANSWER
 
 
@@ -88,11 +89,11 @@ def _media(prompt: object) -> Iterator[tuple[str, int]]:
         current = stack.pop()
         if isinstance(current, dict):
             for name, value in current.items():
-                found = _medium(name, value, current)
-                if found is None:
-                    stack.append(value)
-                else:
+                found = _medium(name, value, current) if name in _HOLDERS else None
+                if found is not None:
                     yield found
+                elif isinstance(value, dict | list):
+                    stack.append(value)
         elif isinstance(current, list):
             stack.extend(current)
 

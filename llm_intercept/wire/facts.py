@@ -1,6 +1,5 @@
 """What a request says about itself, read before it is sent on; and the text that an estimate counts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,28 +43,23 @@ NOT_WORDS = frozenset(f"{MEDIA} {MARKS} {SEALED}".split())
 
 
 def words(*values: object, limit: int = 4_000_000) -> str:
-    """All text in these values, images and other media excluded, one string per line; bounded."""
+    """All text in these values, images and other media excluded, one string per line; bounded.
+
+    Depth first and in order, without recursion: a hostile body may nest deeply.
+    """
     found: list[str] = []
-    for piece in _strings(list(values)):
-        found.append(piece)
-        limit -= len(piece)
-        if limit <= 0:
-            break
-    return "\n".join(found)
-
-
-def _strings(value: object) -> Iterator[str]:
-    """Depth first and in order, without recursion: a hostile body may nest deeply."""
-    stack: list[object] = [value]
-    while stack:
+    stack: list[object] = [*reversed(values)]
+    while stack and limit > 0:
         current = stack.pop()
         if isinstance(current, str):
             if current:
-                yield current
+                found.append(current)
+                limit -= len(current)
         elif isinstance(current, list):
             stack.extend(reversed(current))
         elif isinstance(current, dict):
             stack.extend(reversed(_members(current)))
+    return "\n".join(found)
 
 
 def _members(value: dict[str, Any]) -> list[object]:

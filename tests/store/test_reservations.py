@@ -10,19 +10,68 @@ from llm_intercept.home import Home
 from llm_intercept.store.reservations import Busy, Counters, Lease, checkpoint, is_dead, only_one
 
 
-def test_what_is_raised_inside_undoes_it(home: Home) -> None:
-    def change(counters: Counters) -> None:
-        with counters.changing(1.0) as changes:
-            changes.counters(["a"])["a"].add(0, 0, 5)
-            changes.changed("a")
-            changes.open("me", "call", [("a", 0, "requests", 1)], 1)
-            raise ValueError("no")
+def fail(counters: Counters) -> None:
+    with counters.changing(1.0) as changes:
+        changes.counters(["a"])["a"].add(0, 0, 5)
+        changes.changed("a")
+        changes.open("me", "call", [("a", 0, "requests", 1)], 1)
+        raise ValueError("no")
 
+
+def test_what_is_raised_inside_undoes_it(home: Home) -> None:
     with closing(Counters(home.limits_db)) as counters:
         with pytest.raises(ValueError, match="no"):
-            change(counters)
+            fail(counters)
         assert counters.read() == {}
         assert counters.open_reservations() == []
+
+
+def add(counters: Counters, key: str, amount: int) -> int:
+    """What the counter says afterwards."""
+    with counters.changing(1.0) as changes:
+        counter = changes.counters([key])[key]
+        counter.add(0, 0, amount)
+        changes.changed(key)
+        return counter.used
+
+
+def test_what_others_write_is_seen(home: Home) -> None:
+    with closing(Counters(home.limits_db)) as one, closing(Counters(home.limits_db)) as other:
+        assert [add(one, "a", 1), add(one, "a", 1), add(other, "a", 5)] == [1, 2, 7]
+        assert [add(one, "b", 1), add(one, "a", 1), add(other, "b", 1)] == [1, 8, 2]
+        checkpoint(home.limits_db)
+        assert [add(one, "a", 1), add(other, "a", 1)] == [9, 10]
+
+
+def test_what_was_changed_and_not_written_is_forgotten(home: Home) -> None:
+    with closing(Counters(home.limits_db)) as counters:
+        add(counters, "a", 1)
+        with counters.changing(1.0) as changes:
+            changes.counters(["a"])["a"].add(0, 0, 5)
+        assert add(counters, "a", 0) == 1
+        with pytest.raises(ValueError, match="no"):
+            fail(counters)
+        assert add(counters, "a", 1) == 2
+
+
+def test_what_was_deleted_is_forgotten(home: Home) -> None:
+    with closing(Counters(home.limits_db)) as counters:
+        add(counters, "gone:me", 1)
+        with counters.changing(1.0) as changes:
+            assert changes.prune([], 1.0, "") == ""
+        assert add(counters, "gone:me", 1) == 1
+
+
+def test_many_counters(home: Home) -> None:
+    with closing(Counters(home.limits_db)) as counters:
+        for turn in (1, 2):
+            with counters.changing(1.0) as changes:
+                keys = [str(number) for number in range(700)]
+                found = changes.counters(keys)
+                for key in keys:
+                    found[key].add(0, 0, 1)
+                    changes.changed(key)
+            assert add(counters, "3", 0) == turn
 
 
 def test_a_reservation_is_taken_once(home: Home) -> None:
