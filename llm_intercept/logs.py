@@ -34,6 +34,7 @@ _FIELDS = (
         "outcome",
     ),
     *("error_type", "error_message", "input_tokens", "output_tokens", "cost_nanos", "duration_ms", "ttft_ms"),
+    *("cache", "saved_tokens", "saved_nanos"),
 )
 
 

@@ -100,6 +100,12 @@ class Metrics:
         self._failovers = Counter(
             "llm_failovers_total", "Tries that went elsewhere than the one before", registry=registry
         )
+        self._cache = self._counter("llm_cache_total", "Calls by what the cache of answers did", "result")
+        self._saved = Counter(
+            "llm_cache_saved_usd_total",
+            "US dollars that answers out of the cache would have cost",
+            registry=registry,
+        )
         self._duration = self._histogram("llm_duration_seconds", "Whole call")
         self._ttft = self._histogram("llm_time_to_first_token_seconds", "To the first content token")
         self._own = Histogram(
@@ -142,12 +148,19 @@ class Metrics:
         for violation in row.violations:
             self._violations[(violation.dialect, violation.side)].inc()
         self._count_tries(row.tries)
+        self._count_cache(row)
         if row.duration_ms is not None:
             self._duration[(row.provider,)].observe(row.duration_ms / 1000)
         if row.ttft_ms is not None:
             self._ttft[(row.provider,)].observe(row.ttft_ms / 1000)
         if row.overhead_ms is not None:
             self._own.observe(row.overhead_ms / 1000)
+
+    def _count_cache(self, row: RequestRow) -> None:
+        if row.cache:
+            self._cache[(row.cache,)].inc()
+        if row.cache == "hit" and row.saved_nanos:
+            self._saved.inc(row.saved_nanos / 1e9)
 
     def _count_tries(self, tries: Sequence[AttemptRow]) -> None:
         for attempt in tries:

@@ -3,8 +3,9 @@ import json
 import logging
 from pathlib import Path
 
-from llm_intercept.logs import EVENTS, Logs
+from llm_intercept.logs import EVENTS, REQUESTS, Logs
 from llm_intercept.settings import LogSettings
+from tests.store.example import row
 
 KEY = "sk-proj-0123456789abcdefghij"
 
@@ -37,3 +38,12 @@ def test_no_log_has_a_key_in_it(tmp_path: Path) -> None:
     assert "ValueError: [redacted] is no number" in terminal.getvalue()
     assert "hunter2" not in terminal.getvalue()
     assert KEY not in terminal.getvalue()
+
+
+def test_the_line_of_a_call_says_what_the_cache_did(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, LogSettings())
+    logs.write([row(0), row(1, cache="hit", saved_tokens=120, saved_nanos=5)])
+    logs.close()
+    plain, hit = [json.loads(line) for line in (tmp_path / REQUESTS).read_text().splitlines()]
+    assert (hit["cache"], hit["saved_tokens"], hit["saved_nanos"]) == ("hit", 120, 5)
+    assert "cache" not in plain

@@ -68,3 +68,17 @@ def test_tries_and_failovers() -> None:
         'llm_attempts_total{outcome="timeout",provider="x"}': 1,
         'llm_attempts_total{outcome="ok",provider="openai"}': 4,
     }
+
+
+def test_what_the_cache_did() -> None:
+    metrics = Metrics(lambda: 0, lambda: 0, lambda: 0.0)
+    calls = [row(0), row(1, cache="stored"), row(2, cache="hit", saved_nanos=250_000_000)]
+    metrics.observe([*calls, row(3, cache="hit"), row(4, cache="miss"), row(5, cache="bypass")])
+    found = values(metrics)
+    assert {name: value for name, value in found.items() if name.startswith("llm_cache_total")} == {
+        'llm_cache_total{result="stored"}': 1,
+        'llm_cache_total{result="hit"}': 2,
+        'llm_cache_total{result="miss"}': 1,
+        'llm_cache_total{result="bypass"}': 1,
+    }
+    assert found["llm_cache_saved_usd_total"] == 0.25

@@ -103,6 +103,8 @@ def _call(content: dict[str, Any]) -> str:
     parts.append(f"{content.get('input_tokens', 0)}+{content.get('output_tokens', 0)} tokens")
     parts.append(dollars(content.get("cost_nanos", 0)))
     parts.append(milliseconds(content.get("duration_ms", 0)))
+    if cache := content.get("cache"):
+        parts.append(f"cache {cache}")
     return "  ".join([*parts, str(content.get("error_message", ""))])
 
 

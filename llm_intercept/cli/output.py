@@ -72,6 +72,10 @@ def moment(text: str) -> str:
     return text[:16].replace("T", " ")
 
 
+def percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
 def milliseconds(value: float) -> str:
     return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
 

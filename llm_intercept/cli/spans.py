@@ -13,6 +13,7 @@ from llm_intercept.store.report_days import checked_zone, local_window
 from llm_intercept.store.report_terms import EVERYTHING, Filters
 from llm_intercept.store.report_time import Window
 
+CACHE_RESULTS = ("hit", "stored", "miss", "bypass")
 _OPTIONS = (
     click.option(
         "--since",
@@ -31,6 +32,12 @@ _OPTIONS = (
     click.option("--listener", default="", metavar="NAME", help="Only calls that came by this listener."),
     click.option("--key", "credential", default="", metavar="NAME", help="Only calls with this key."),
     click.option("--stream/--no-stream", default=None, help="Only streams, or only others."),
+    click.option(
+        "--cache",
+        type=click.Choice(CACHE_RESULTS),
+        metavar="RESULT",
+        help=f"Only calls for which the cache of answers said {', '.join(CACHE_RESULTS)}.",
+    ),
     click.option("--timezone", default="UTC", show_default=True, help="Whose days these are: Europe/Berlin."),
 )
 _NAMED = ("project", "token", "provider", "model", "user", "outcome", "status", "listener", "credential")
@@ -59,4 +66,4 @@ def read_span(session: Session, options: Mapping[str, Any]) -> Span:
     stream = {None: "", True: "yes", False: "no"}[options["stream"]]
     zone = checked_zone(options["timezone"])
     window = local_window(options["since"], options["until"], zone, session.now_us)
-    return Span(window, Filters(EVERYTHING, stream=stream, **asked), zone)
+    return Span(window, Filters(EVERYTHING, stream=stream, cache=options["cache"] or "", **asked), zone)

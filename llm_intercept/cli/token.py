@@ -30,6 +30,7 @@ _COLUMNS = {
     "state": "state",
     "user": "user",
     "requests": "calls",
+    "cache_hits": "hits",
     "remaining": "left",
     "policy": "allowed",
     "last_used_at": "last used",

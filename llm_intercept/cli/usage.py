@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from llm_intercept.cli.output import count, dollars, json_option, milliseconds, print_json, print_table
+from llm_intercept.cli.output import (
+    count,
+    dollars,
+    json_option,
+    milliseconds,
+    percent,
+    print_json,
+    print_table,
+)
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.cli.spans import Span, read_span, span_options
 from llm_intercept.store import reports
@@ -32,7 +40,13 @@ def command() -> None:
 
 
 def _facts(found: reports.Summary) -> dict[str, object]:
-    return {**asdict(found), "total_tokens": found.total_tokens, "cost_usd": usd(found.cost_nanos)}
+    return {
+        **asdict(found),
+        "total_tokens": found.total_tokens,
+        "cost_usd": usd(found.cost_nanos),
+        "cache_hit_rate": found.cache_hit_rate,
+        "saved_usd": usd(found.saved_nanos),
+    }
 
 
 @command.command
@@ -60,9 +74,19 @@ def _paragraph(found: reports.Summary) -> dict[str, str]:
         " and {cache_write_tokens} written to it".format(**counts),
         "Tokens out": "{output_tokens}, of which {reasoning_tokens} reasoning".format(**counts),
         "Cost": dollars(found.cost_nanos) + unpriced,
+        **_cache(found),
         "Duration": _spread(found.duration_ms_p50, found.duration_ms_p95),
         "First token": _spread(found.ttft_ms_p50, found.ttft_ms_p95),
     }
+
+
+def _cache(found: reports.Summary) -> dict[str, str]:
+    """Only where the cache of answers was asked."""
+    if found.cache_hit_rate is None:
+        return {}
+    hits, asked = count(found.cache_hits), count(found.cache_asked)
+    rate, saved = percent(found.cache_hit_rate), dollars(found.saved_nanos)
+    return {"Cache": f"{hits} of {asked} calls answered out of it ({rate}), which saved {saved}"}
 
 
 def _spread(median: float | None, high: float | None) -> str:
@@ -82,8 +106,10 @@ _COLUMNS = {
     "duration_ms_p95": "p95",
     "ttft_ms_p50": "first token",
 }
-_FORMATS = dict.fromkeys(_COLUMNS, count) | {
+_CACHE_COLUMNS = {"cache_hits": "hits", "saved_nanos": "saved"}  # where there is something to show
+_FORMATS = dict.fromkeys((*_COLUMNS, *_CACHE_COLUMNS), count) | {
     "cost_nanos": dollars,
+    "saved_nanos": dollars,
     **dict.fromkeys(("duration_ms_p50", "duration_ms_p95", "ttft_ms_p50"), milliseconds),
 }
 
@@ -109,7 +135,8 @@ def _breakdown(name: str, by: By, text: str) -> None:
             click.echo(EMPTY)
         else:
             rows = [{by: line.key or "(none)", **asdict(line.summary)} for line in lines]
-            print_table({by: by, **_COLUMNS}, rows, _FORMATS)
+            cached = _CACHE_COLUMNS if any(line.summary.cache_asked for line in lines) else {}
+            print_table({by: by, **_COLUMNS, **cached}, rows, _FORMATS)
 
 
 _breakdown("daily", "day", "One line for each day (UTC, or of --timezone).")
@@ -161,4 +188,5 @@ def recent(session: Session, /, limit: int, only_errors: bool, as_json: bool, **
     elif not found:
         click.echo(EMPTY)
     else:
-        print_table(_RECENT, found, _RECENT_FORMATS)
+        cached = {"cache": "cache"} if any(row["cache"] for row in found) else {}
+        print_table({**_RECENT, **cached}, found, _RECENT_FORMATS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from llm_intercept.store.rollup import BUCKETS, LATENCY_BOUNDS_MS
-from llm_intercept.store.rows import ERROR_OUTCOMES
+from llm_intercept.store.rows import CACHE_ASKED, ERROR_OUTCOMES
 
 type Dimension = Literal["project", "token", "provider", "model"]
 type RowDimension = Literal["user", "credential", "listener", "outcome"]
@@ -21,6 +21,7 @@ type Row = dict[str, object]
 DIMENSIONS: tuple[Dimension, ...] = ("project", "token", "provider", "model")
 ROLLED = (*DIMENSIONS, "user", "credential")  # what the rollups know; anything else is asked of the calls
 ERRORS = ", ".join(f"'{outcome}'" for outcome in sorted(ERROR_OUTCOMES))
+_CACHE_ASKED = ", ".join(f"'{what}'" for what in sorted(CACHE_ASKED))
 # measure -> what it is in terms of a raw row; in the rollups it is a column of that name
 MEASURES: dict[str, str] = {
     "requests": "1",
@@ -37,6 +38,9 @@ MEASURES: dict[str, str] = {
     "duration_count": "duration_ms IS NOT NULL",
     "ttft_ms_sum": "ttft_ms",
     "ttft_count": "ttft_ms IS NOT NULL",
+    "cache_hits": "cache = 'hit'",
+    "cache_asked": f"cache IN ({_CACHE_ASKED})",
+    "saved_nanos": "CASE cache WHEN 'hit' THEN saved_nanos END",
 }
 
 
@@ -83,7 +87,8 @@ EVERYTHING = Scope(everything=True)
 class Filters:
     """What a report is restricted to; "" means any. The outcome `error` stands for all that count as one.
 
-    `failure` is one kind of what was simulated on purpose, or `any`; `status` 429 or 4xx; `stream` yes or no.
+    `failure` is one kind of what was simulated on purpose, or `any`; `status` 429 or 4xx; `stream` yes or no;
+    `cache` hit, stored, miss or bypass.
     """
 
     scope: Scope
@@ -98,6 +103,7 @@ class Filters:
     credential: str = ""
     status: str = ""
     stream: str = ""
+    cache: str = ""
 
     def clauses(self) -> tuple[str, list[str]]:
         """Conditions that begin with AND, and their parameters."""
@@ -132,6 +138,8 @@ def _condition(name: str, value: str) -> tuple[str, list[str]]:
             return " AND failure <> ''", []
         case "failure", _:  # a call can have several
             return " AND instr(',' || failure || ',', ',' || ? || ',')", [value]
+        case "cache", "hit":  # there is an index of these
+            return " AND cache = 'hit'", []
         case "stream", _:
             return f" AND stream {'=' if value == 'no' else '<>'} 0", []
         case "status", _:

@@ -94,7 +94,10 @@ _ROLLUP_KEYS = {"hour": "bucket", "day": "substr(bucket, 1, 10)"}
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Totals over a window. `cost_nanos` leaves out the `unpriced` calls, which is why they are counted."""
+    """Totals over a window. `cost_nanos` leaves out the `unpriced` calls, which is why they are counted.
+
+    `saved_nanos` is what the hits would have cost; they are a share of the calls that asked the cache.
+    """
 
     requests: int = 0
     errors: int = 0
@@ -106,6 +109,9 @@ class Summary:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     cost_nanos: int = 0
+    cache_hits: int = 0
+    cache_asked: int = 0
+    saved_nanos: int = 0
     duration_ms_avg: float | None = None
     duration_ms_p50: float | None = None
     duration_ms_p95: float | None = None
@@ -120,6 +126,11 @@ class Summary:
     @property
     def error_rate(self) -> float:
         return self.errors / self.requests if self.requests else 0.0
+
+    @property
+    def cache_hit_rate(self) -> float | None:
+        """Of the calls for which the cache was asked; None where it never was."""
+        return self.cache_hits / self.cache_asked if self.cache_asked else None
 
 
 _COUNTED = tuple(field.name for field in fields(Summary) if field.name in MEASURES)

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from llm_intercept.store.rows import ERROR_OUTCOMES, RequestRow
+from llm_intercept.store.rows import CACHE_ASKED, ERROR_OUTCOMES, RequestRow
 
 # Upper bounds of the first fifteen buckets, in milliseconds; the sixteenth has none. About a factor
 # of two apart, from a local cache hit to a reasoning model that takes five minutes.
@@ -49,6 +49,7 @@ SUMS = (
     "ttft_count",
     "cache_hits",
     "saved_nanos",
+    "cache_asked",
 )
 HISTOGRAMS = tuple(f"{kind}_{n}" for kind in ("duration", "ttft") for n in range(BUCKETS))
 COLUMNS = KEYS + SUMS + HISTOGRAMS
@@ -116,9 +117,8 @@ def _add(sums: list[float], row: RequestRow) -> None:
     sums[7] += row.cache_write_tokens or 0
     sums[8] += row.reasoning_tokens or 0
     sums[9] += row.cost_nanos or 0
-    if row.cache == "hit":
-        sums[14] += 1
-        sums[15] += row.saved_nanos or 0
+    if row.cache in CACHE_ASKED:
+        _add_cache(sums, row)
     if row.duration_ms is not None:
         sums[10] += row.duration_ms
         sums[11] += 1
@@ -127,6 +127,13 @@ def _add(sums: list[float], row: RequestRow) -> None:
         sums[12] += row.ttft_ms
         sums[13] += 1
         sums[_TTFT_0 + bisect_left(LATENCY_BOUNDS_MS, row.ttft_ms)] += 1
+
+
+def _add_cache(sums: list[float], row: RequestRow) -> None:
+    sums[16] += 1
+    if row.cache == "hit":
+        sums[14] += 1
+        sums[15] += row.saved_nanos or 0
 
 
 def _by_day(hours: Deltas) -> Deltas:

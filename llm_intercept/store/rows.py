@@ -36,6 +36,9 @@ ERROR_OUTCOMES = frozenset(
     )
 )
 
+# What the cache was asked for: hits are a share of these. `bypass` is the client's wish not to ask.
+CACHE_ASKED = frozenset(("hit", "miss", "stored"))
+
 
 @dataclass(slots=True)
 class AttemptRow:

@@ -171,6 +171,15 @@ USAGE: tuple[tuple[str, str], ...] = (
         ALTER TABLE usage_day ADD COLUMN saved_nanos INTEGER NOT NULL DEFAULT 0;
         """,
     ),
+    (
+        "m007_cache_asked",
+        """
+        ALTER TABLE usage_hour ADD COLUMN cache_asked INTEGER NOT NULL DEFAULT 0;  -- hit, miss or stored
+        ALTER TABLE usage_day ADD COLUMN cache_asked INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE token_use ADD COLUMN cache_hits INTEGER NOT NULL DEFAULT 0;    -- among its requests
+        CREATE INDEX requests_hits ON requests(id) WHERE cache = 'hit';
+        """,
+    ),
 )
 
 CONTROL: tuple[tuple[str, str], ...] = (

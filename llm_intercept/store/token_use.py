@@ -20,11 +20,13 @@ from llm_intercept.store.tokens import Token
 _OWN_KEY = "own:"
 _VALUES = attrgetter(*(field.name for field in fields(Token)))
 _UPSERT = (
-    "INSERT INTO token_use (project, token, requests, refused, first_us, last_us) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO token_use (project, token, requests, refused, first_us, last_us, cache_hits)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (project, token) DO UPDATE SET requests = requests + excluded.requests,"
     " refused = refused + excluded.refused, first_us = min(first_us, excluded.first_us),"
-    " last_us = max(last_us, excluded.last_us)"
+    " last_us = max(last_us, excluded.last_us), cache_hits = cache_hits + excluded.cache_hits"
 )
+_READ = "SELECT project, token, requests, refused, last_us, cache_hits FROM token_use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class UsedToken(Token):
     refused: int = 0
     last_used_at: str | None = None
     remaining: int | None = None
+    cache_hits: int = 0  # of the requests: answered out of the cache
 
 
 def write_token_use(connection: sqlite3.Connection, rows: Iterable[RequestRow]) -> None:
@@ -44,8 +47,9 @@ def write_token_use(connection: sqlite3.Connection, rows: Iterable[RequestRow]) 
         if not row.token or row.token.startswith(_OWN_KEY):
             continue
         refused = row.outcome == "refused"
-        known = sums.setdefault((row.project, row.token), [0, 0, row.id, row.id])
+        known = sums.setdefault((row.project, row.token), [0, 0, row.id, row.id, 0])
         known[1 if refused else 0] += 1
+        known[4] += row.cache == "hit"
         known[2], known[3] = min(known[2], row.id), max(known[3], row.id)
     connection.executemany(_UPSERT, [(*key, *values) for key, values in sums.items()])
 
@@ -53,7 +57,7 @@ def write_token_use(connection: sqlite3.Connection, rows: Iterable[RequestRow]) 
 def used(tokens: Sequence[Token], usage_db: Path, limits_db: Path) -> list[UsedToken]:
     """The same tokens, with what is known of their use."""
     with closing(connect(usage_db, readonly=True)) as connection:
-        found = {(row[0], row[1]): row[2:] for row in connection.execute("SELECT * FROM token_use")}
+        found = {(row[0], row[1]): row[2:] for row in connection.execute(_READ)}
     taken = _taken(tokens, limits_db)
     return [_used(token, found.get((token.project, token.name)), taken.get(token.id, 0)) for token in tokens]
 
@@ -69,9 +73,9 @@ def _taken(tokens: Sequence[Token], limits_db: Path) -> dict[str, int]:
 
 def _used(token: Token, found: tuple[int, ...] | None, taken: int) -> UsedToken:
     remaining = None if token.max_requests is None else max(0, token.max_requests - taken)
-    requests, refused, _, last_us = found or (0, 0, 0, 0)
+    requests, refused, last_us, hits = found or (0, 0, 0, 0)
     last = as_text(last_us / 1e6) if last_us else None
-    values: tuple[Any, ...] = (*_VALUES(token), requests, refused, last, remaining)
+    values: tuple[Any, ...] = (*_VALUES(token), requests, refused, last, remaining, hits)
     shown = UsedToken(*values)
     exhausted = remaining == 0 and token.state == "active"
     return replace(shown, state="exhausted") if exhausted else shown

@@ -46,6 +46,13 @@ def test_a_call_reads_as_a_line(cli) -> None:
     assert "ok        200  demo/laptop  openai/gpt-4o  5+7 tokens  $0.000001  12 ms" in text
 
 
+def test_a_call_that_the_cache_has_answered_says_so(cli, home: Path) -> None:
+    row = {"ts": "2026-11-20T08:00:00.000+00:00", "outcome": "ok", "cache": "hit", "saved_nanos": 5}
+    with (home / "logs" / "requests.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    assert "cache hit" in cli("logs", "tail", "-n", "1").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [

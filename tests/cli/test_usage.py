@@ -78,6 +78,36 @@ def test_restrictions(cli_json, options: list[str], requests: int) -> None:
     assert cli_json("usage", "summary", *options)["requests"] == requests
 
 
+def test_what_the_cache_saved(home: Path, cli, cli_json) -> None:
+    assert "Cache" not in cli("usage", "summary").stdout
+    assert "hits" not in cli("usage", "by-project").stdout
+    assert "cache" not in cli("usage", "recent").stdout
+    write(
+        home,
+        call(-3, cache="stored", project="cached"),
+        *(
+            call(number, cache="hit", project="cached", cost_nanos=0, saved_nanos=450_000, saved_tokens=120)
+            for number in (-4, -5, -6)
+        ),
+        call(-7, cache="bypass", project="cached"),
+    )
+    text = cli("usage", "summary").stdout
+    assert "Cache        3 of 4 calls answered out of it (75.0%), which saved $0.001350" in text
+    found = cli_json("usage", "summary", "--project", "cached")
+    assert (found["cache_hits"], found["cache_asked"], found["cache_hit_rate"]) == (3, 4, 0.75)
+    assert (found["saved_nanos"], found["saved_usd"]) == (1_350_000, "0.001350000")
+    assert cli_json("usage", "summary", "--project", "demo")["cache_hit_rate"] is None
+    for report in ("by-project", "by-token", "by-model", "daily"):
+        assert sum(line["cache_hits"] for line in cli_json("usage", report)) == 3
+        assert "hits" in cli("usage", report).stdout
+    for result, number in (("hit", 3), ("stored", 1), ("miss", 0), ("bypass", 1)):
+        assert cli_json("usage", "summary", "--cache", result)["requests"] == number
+        assert len(cli_json("usage", "recent", "--cache", result)) == number
+    assert "bypass" in cli("usage", "recent").stdout
+    assert len(cli("export", "--format", "ndjson", "--cache", "hit").stdout.splitlines()) == 3
+    assert "'hit', 'stored'" in cli("usage", "recent", "--cache", "no", code=2).stderr
+
+
 def test_days_of_a_time_zone(cli, cli_json) -> None:
     """The calls are made at 11:06 UTC: the next day in Auckland."""
     days = cli_json("usage", "daily", "--timezone", "Pacific/Auckland")

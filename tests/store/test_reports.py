@@ -74,6 +74,11 @@ FILTERS = {
     "a class of statuses": Filters(EVERYTHING, status="4xx"),
     "what went well": Filters(EVERYTHING, status="2xx", user="user-of-docs-laptop"),
     "streams of a user": Filters(EVERYTHING, user="user-of-checkout-laptop", stream="yes"),
+    "hits": Filters(EVERYTHING, cache="hit"),
+    "what was stored for a project": Filters(EVERYTHING, cache="stored", project="checkout"),
+    "those of two projects that went past the cache": Filters(
+        Scope(projects=frozenset(("checkout", "search"))), cache="bypass"
+    ),
     "no streams": Filters(EVERYTHING, stream="no", project="checkout"),
     "nobody": Filters(EVERYTHING, project="'; DROP TABLE requests; --"),
 }
@@ -87,6 +92,9 @@ SUMS = (
     "cache_read_tokens",
     "reasoning_tokens",
     "cost_nanos",
+    "cache_hits",
+    "cache_asked",
+    "saved_nanos",
 )
 
 
@@ -100,6 +108,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         call.failure = failures[call.id % 7]
         call.user = "" if call.id % 11 == 0 else f"user-of-{call.token}"
         call.credential = call.credential and ("main", "second")[call.id % 2]
+        call.cache = ("", "miss", "hit", "stored", "bypass")[call.id % 5]
+        call.saved_nanos = call.id % 1000 if call.id % 3 else None
     connection = connect_for_writing(found.usage_db)
     for batch in itertools.batched(calls, 500):
         write_batch(connection, batch)
@@ -139,7 +149,7 @@ def fits(row: dict[str, object], chosen: Filters) -> bool:
         return False
     return all(
         not getattr(chosen, name) or (name == "outcome" and chosen.outcome == "error") or row[name] == value
-        for name in ("project", "token", "provider", "model", "outcome", "user", "credential")
+        for name in ("project", "token", "provider", "model", "outcome", "user", "credential", "cache")
         if (value := getattr(chosen, name)) is not None
     )
 
@@ -152,7 +162,10 @@ def expected_sums(rows: list[dict[str, object]]) -> dict[str, int]:
         "unpriced": sum(
             not row["priced"] and bool(row["input_tokens"] or row["output_tokens"]) for row in rows
         ),
-        **{name: sum(row[name] or 0 for row in rows) for name in SUMS[4:]},
+        "cache_hits": sum(row["cache"] == "hit" for row in rows),
+        "cache_asked": sum(row["cache"] in ("hit", "miss", "stored") for row in rows),
+        "saved_nanos": sum(row["saved_nanos"] or 0 for row in rows if row["cache"] == "hit"),
+        **{name: sum(row[name] or 0 for row in rows) for name in SUMS[4:-3]},
     }
 
 

@@ -85,6 +85,25 @@ def test_unknown_numbers_add_nothing() -> None:
     assert named(next(iter(hours.values()))) == {"requests": 1, "errors": 1}
 
 
+@pytest.mark.parametrize(
+    ("values", "added"),
+    [
+        ({"cache": ""}, {}),
+        ({"cache": "bypass"}, {}),
+        ({"cache": "miss"}, {"cache_asked": 1}),
+        ({"cache": "stored", "saved_nanos": 5}, {"cache_asked": 1}),
+        ({"cache": "hit", "saved_nanos": 5}, {"cache_asked": 1, "cache_hits": 1, "saved_nanos": 5}),
+        ({"cache": "hit"}, {"cache_asked": 1, "cache_hits": 1}),
+    ],
+)
+def test_what_the_cache_did(values: dict[str, str | int], added: dict[str, int]) -> None:
+    hours, _ = aggregate([row(**values)])
+    found = named(next(iter(hours.values())))
+    assert {
+        name: found[name] for name in ("cache_asked", "cache_hits", "saved_nanos") if name in found
+    } == added
+
+
 @pytest.mark.parametrize("outcome", ["ok", "client_gone", *sorted(ERROR_OUTCOMES)])
 def test_errors(outcome: str) -> None:
     hours, _ = aggregate([row(outcome=outcome)])

@@ -16,7 +16,7 @@ from llm_intercept.store.usage import write_batch
 
 NOW = 1_795_160_678_786_495
 FORMER = USAGE[: [name for name, _ in USAGE].index("m005_rollups")]
-_LATER = ("cache_hits", "saved_nanos")
+_LATER = ("cache_hits", "saved_nanos", "cache_asked")
 ROUNDED = ", ".join(f"round({name}, 3)" for name in (*SUMS, "duration_7", "ttft_6") if name not in _LATER)
 
 

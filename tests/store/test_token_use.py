@@ -33,6 +33,17 @@ def test_rows_are_counted_with_their_tokens(
     assert (shown.id, shown.state) == (token.id, "active")
 
 
+def test_hits_of_the_cache_are_counted(home: Home, control: Control, usage_db: sqlite3.Connection) -> None:
+    token = control.tokens.create("default", "laptop").token
+    for numbers in ((1, 2, 3), (4, 1)):
+        calls = [row(number) for number in numbers]
+        for call in calls:
+            call.cache = "stored" if call.id == NOON + 1 else "hit"
+        write_batch(usage_db, calls)
+    (shown,) = used([token], home.usage_db, home.limits_db)
+    assert (shown.requests, shown.cache_hits) == (4, 3)
+
+
 @pytest.mark.parametrize("token", ["", "own:12345678"])
 def test_only_tokens_are_counted(usage_db: sqlite3.Connection, token: str) -> None:
     write_batch(usage_db, [row(1, token)])
@@ -67,4 +78,4 @@ def test_what_was_there_before_is_counted(tmp_path_factory: pytest.TempPathFacto
     migrate(path, USAGE)
     with closing(connect(path)) as connection:
         found = connection.execute("SELECT * FROM token_use").fetchall()
-    assert found == [("", "t", 1, 1, NOON, NOON + 5)]
+    assert found == [("", "t", 1, 1, NOON, NOON + 5, 0)]

@@ -42,6 +42,7 @@ class TokenView(View):
     policy: Policy
     requests: int = Field(0, description="calls made with it that were not refused here")
     refused: int = Field(0, description="calls that were")
+    cache_hits: int = Field(0, description="of the requests: answered out of the cache, free of any limit")
     last_used_at: str | None = None
     remaining: int | None = Field(None, description="of max_requests; null: no limit")
 

@@ -54,6 +54,9 @@ class UsageFilters(Model):
     credential: Text = Field("", description="the name of a provider's key; admins only")
     failure: Text = Field("", description="what was simulated on purpose; any stands for all")
     stream: bool | None = None
+    cache: Literal["", "hit", "stored", "miss", "bypass"] = Field(
+        "", description="what the cache of answers did; bypass: the client said not to ask it"
+    )
 
     @model_validator(mode="after")
     def _check_once(self) -> "UsageFilters":
@@ -95,7 +98,7 @@ def filters_of(call: Call[Any, Any], scope: Scope) -> Filters:
     stream = "" if asked.stream is None else "yes" if asked.stream else "no"
     names = ("project", "token", "user", "provider", "model", "outcome", "status", "listener", "credential")
     given = {name: getattr(asked, name) for name in names}
-    return Filters(scope, failure=asked.failure, stream=stream, **given)
+    return Filters(scope, failure=asked.failure, stream=stream, cache=asked.cache, **given)
 
 
 def _declared(path: str, summary: str, answer: type[Any], command: str, **more: Any) -> Any:

@@ -28,6 +28,11 @@ class Totals(View):
     reasoning_tokens: int
     cost_nanos: int
     cost_usd: str
+    cache_hits: int = Field(description="answered out of the cache; they cost nothing and use no limit up")
+    cache_asked: int = Field(description="calls for which the cache was asked: hits are a share of these")
+    cache_hit_rate: float | None = Field(description="null where it never was asked")
+    saved_nanos: int = Field(description="what the hits would have cost")
+    saved_usd: str
     duration_ms_avg: float | None
     duration_ms_p50: float | None
     duration_ms_p95: float | None
@@ -97,6 +102,10 @@ class CallView(View):
     route: str
     failure: str
     simulated: bool
+    cache: str = Field(description="hit, stored, miss or bypass; empty where it was not asked")
+    saved_tokens: int | None = Field(description="of a hit: what the provider would have counted")
+    saved_nanos: int | None = Field(description="of a hit: what it would have cost; null: no price is known")
+    saved_usd: str | None
 
 
 class Try(View):
@@ -168,6 +177,8 @@ def totals(found: Summary) -> dict[str, Any]:
         "error_rate": found.error_rate,
         "total_tokens": found.total_tokens,
         "cost_usd": usd(found.cost_nanos),
+        "cache_hit_rate": found.cache_hit_rate,
+        "saved_usd": usd(found.saved_nanos),
     }
 
 
@@ -177,5 +188,6 @@ def line_view(line: Line) -> dict[str, Any]:
 
 def call_view(row: Row, scope: Scope) -> dict[str, Any]:
     cost: Any = row["cost_nanos"]
+    saved: Any = row["saved_nanos"]
     hidden = {} if scope.everything else {"credential": ""}
-    return {**row, "cost_usd": usd(cost), **hidden}
+    return {**row, "cost_usd": usd(cost), "saved_usd": usd(saved), **hidden}

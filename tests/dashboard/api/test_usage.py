@@ -25,7 +25,10 @@ BREAKDOWNS = ("by-provider", "by-model", "by-project", "by-token", "by-user", "b
 def calls(world: World) -> None:
     """One of mia's project, one of a project that is not hers, one with vic's own token there."""
     marks: dict[str, dict[str, Any]] = {
-        "alpha": {"token": "t-show", "user": "mia", "status": 200, "outcome": "ok", "stream": 1},
+        "alpha": {
+            **{"token": "t-show", "user": "mia", "status": 200, "outcome": "ok", "stream": 1},
+            **{"cache": "hit", "saved_tokens": 120, "saved_nanos": 7_000_000},
+        },
         "beta": {"token": "b-one", "user": "out", "status": 429, "outcome": "client_error", "stream": 0},
         "beta ": {"token": "vics", "user": "vic", "status": 503, "outcome": "provider_error", "stream": 0},
     }
@@ -59,6 +62,8 @@ def calls(world: World) -> None:
         {"status": "503", "user": "vic", "stream": "false"},
         {"stream": "true", "model": "marked"},
         {"outcome": "error", "provider": "openai"},
+        {"cache": "hit"},
+        {"cache": "miss", "project": "alpha"},
         {"credential": "default", "token": "b-one", "project": "beta", "model": "marked"},
     ],
 )
@@ -68,7 +73,8 @@ def test_the_numbers_are_those_of_the_reports(world: World, filters: dict[str, s
     with closing(reports.connect(world.home.usage_db)) as conn:
         expected = reports.summary(conn, ALL, Filters(EVERYTHING, **named))
     found = world.get(f"/usage/summary?{query}").json()
-    for measure in ("requests", "errors", "cost_nanos", "input_tokens", "output_tokens", "unpriced"):
+    counted = ("requests", "errors", "cost_nanos", "input_tokens", "output_tokens", "unpriced")
+    for measure in (*counted, "cache_hits", "cache_asked", "cache_hit_rate", "saved_nanos"):
         assert found[measure] == getattr(expected, measure)
     for path in BREAKDOWNS:
         lines = world.get(f"/usage/{path}?{query}").json()["items"]
@@ -118,6 +124,15 @@ def test_which_of_a_providers_keys_was_used_is_for_admins(world: World, who: str
     assert world.get("/usage/recent?model=marked", who).json()["items"][0]["credential"] == ""
     assert world.get("/usage/summary?credential=default", who).status_code == 403
     assert world.get("/usage/by-key", who).status_code == 403
+
+
+def test_what_the_cache_saved_is_told(world: World) -> None:
+    (hit,) = world.get("/usage/recent?cache=hit&model=marked").json()["items"]
+    assert (hit["cache"], hit["saved_tokens"], hit["saved_usd"]) == ("hit", 120, "0.007000000")
+    found = world.get("/usage/summary?model=marked", "mia").json()
+    assert (found["cache_hits"], found["cache_hit_rate"], found["saved_usd"]) == (1, 1.0, "0.007000000")
+    assert world.get("/usage/summary?model=marked", "vic").json()["cache_hit_rate"] is None
+    assert world.get("/usage/summary?cache=often").status_code == 422
 
 
 def test_ones_own_usage_is_that_of_ones_own_tokens(world: World) -> None:
