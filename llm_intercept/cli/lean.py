@@ -9,14 +9,15 @@ import asyncio
 import gc
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from mitmproxy import flow, hooks, http, options, optmanager
 from mitmproxy.addonmanager import AddonManager, safecall
 from mitmproxy.addons.termlog import TermLog
-from mitmproxy.exceptions import AddonHalt
+from mitmproxy.exceptions import AddonHalt, AddonManagerError
 from mitmproxy.master import Master
 from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
@@ -95,8 +96,9 @@ def _named(task: asyncio.Task[Any], *, name: str, client: tuple[Any, ...] | None
     """What mitmproxy says of a task in its log; most are over by now, and nothing is said of them."""
     if not task.done():
         task.created = time.time()  # type: ignore[attr-defined]
-        task.client = client  # type: ignore[attr-defined]
         task.set_name(name)
+        if client:  # what was said of it before stays
+            task.client = client  # type: ignore[attr-defined]
 
 
 async def _handle_hook(self: ProxyConnectionHandler, hook: StartHook) -> None:
@@ -141,7 +143,7 @@ class LeanAddons(AddonManager):
 
     def __init__(self, master: Master) -> None:
         super().__init__(master)
-        self._calls: dict[str, list[Callable[..., Any]]] = {}
+        self._calls: dict[str, list[tuple[Callable[..., Any], ...]]] = {}
 
     def add(self, *addons: object) -> None:
         super().add(*addons)
@@ -149,6 +151,10 @@ class LeanAddons(AddonManager):
 
     def remove(self, addon: object) -> None:
         super().remove(addon)
+        self._calls.clear()
+
+    def clear(self) -> None:
+        super().clear()
         self._calls.clear()
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
@@ -161,23 +167,34 @@ class LeanAddons(AddonManager):
         await self._call(event.name, *event.args())
 
     async def _call(self, name: str, *args: object) -> None:
-        for call in self._of(name):
+        for calls in self._of(name):
             try:
-                pending = call(*args)
-                if pending is not None and inspect.isawaitable(pending):
-                    await pending
+                for call in calls:
+                    pending = call(*args)
+                    if pending is not None and inspect.isawaitable(pending):
+                        await pending
             except AddonHalt:
                 return
             except Exception:
                 with safecall():
                     raise
 
-    def _of(self, name: str) -> list[Callable[..., Any]]:
+    def _of(self, name: str) -> list[tuple[Callable[..., Any], ...]]:
+        """The hooks of each addon and those inside it, which one that raises keeps from being called."""
         calls = self._calls.get(name)
         if calls is None:
-            calls = self._calls[name] = self._find(name)
+            hook = object.__new__(hooks.all_hooks[name])
+            found = (tuple(self._find(addon, hook)) for addon in self.chain)
+            calls = self._calls[name] = [one for one in found if one]
         return calls
 
-    def _find(self, name: str) -> list[Callable[..., Any]]:
-        hook = object.__new__(hooks.all_hooks[name])
-        return [call for addon in self.chain for _, call in self._iter_hooks(addon, hook)]
+    def _find(self, addon: object, hook: hooks.Hook) -> Iterator[Callable[..., Any]]:
+        try:
+            for _, call in self._iter_hooks(addon, hook):
+                yield call
+        except AddonManagerError as error:  # something of that name that cannot be called
+            yield partial(_complain, str(error))
+
+
+def _complain(text: str, *args: object) -> None:
+    raise AddonManagerError(text)
