@@ -5,7 +5,7 @@ proved (a tunnel's principal) is held weakly by the connection.
 """
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http
 from pydantic import SecretStr
@@ -45,7 +45,7 @@ class Exchanges:
         return self.doors.get(client.proxy_mode.full_spec) if self.doors else None
 
     def get(self, flow: http.HTTPFlow) -> Exchange | None:
-        return self._by_flow.data.get(ref(flow))  # as its own `get`, which every hook of a call would ask
+        return self._by_flow.get(flow)
 
     def attach(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         self._by_flow[flow] = exchange
