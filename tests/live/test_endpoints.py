@@ -444,7 +444,28 @@ def test_other_pages_get_nothing(home: Home) -> None:
     assert exchange(home, "GET", "/v1/models", token | origin)[1]["access-control-allow-origin"] is None
     status, headers, _ = exchange(home, "OPTIONS", "/v1/chat/completions", PREFLIGHT | origin | token)
     assert (status, headers["access-control-allow-origin"]) != (204, "http://other.example")
+    asked = len(home.stack.received())
+    status, headers, _ = exchange(home, "OPTIONS", "/v1/chat/completions", PREFLIGHT | origin)
+    assert (status, headers["access-control-allow-origin"]) == (204, None)
+    assert len(home.stack.received()) == asked
     assert exchange(home, "OPTIONS", "/nothing", PREFLIGHT)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/chat/completions", "POST, OPTIONS"),
+        ("/v1/models", "GET, DELETE, OPTIONS"),
+        ("/openai/v1/nothing/known", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    ],
+)
+def test_options_without_a_credential_are_no_call(home: Home, path: str, methods: str) -> None:
+    asked, since = len(home.stack.received()), home.stack.last_id()
+    status, headers, body = exchange(home, "OPTIONS", path, {})
+    assert (status, headers["allow"], body) == (204, methods, b"")
+    assert len(home.stack.received()) == asked
+    exchange(home, "GET", "/v1/files", {"authorization": f"Bearer {home.token}"})
+    assert [row["method"] for row in home.stack.rows(1, since)] == ["GET"]
 
 
 def test_head_of_the_root(home: Home) -> None:
