@@ -28,6 +28,7 @@ _MOST = 20_000_000
 def shapeless(length: int = 44, odd: str = "") -> str:
     """Random text that no pattern could know, with these characters in it."""
     text = [secrets.choice(_LETTERS) for _ in range(length)]
+    text[-3:] = "aB3"  # a row of letters alone would be a word, now and then
     for number, character in enumerate(odd):
         text[(number + 1) * length // (len(odd) + 1)] = character
     return "".join(text)
