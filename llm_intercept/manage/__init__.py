@@ -11,6 +11,7 @@ from llm_intercept.auditfile import AuditFile
 from llm_intercept.home import Home
 from llm_intercept.manage.aliases import Aliases
 from llm_intercept.manage.breakers import Breakers
+from llm_intercept.manage.cache import Cache
 from llm_intercept.manage.desk import Desk
 from llm_intercept.manage.failures import Failures
 from llm_intercept.manage.keys import Keys
@@ -61,3 +62,4 @@ class Management:
         self.limits = Limits(self.desk)
         self.failures = Failures(self.desk)
         self.aliases = Aliases(self.desk, registry, settings)
+        self.cache = Cache(self.desk, now)

@@ -16,10 +16,11 @@ type Area = Literal[
     "failures",
     "audit",
     "aliases",
+    "cache",
 ]
 
-_SEEN: tuple[Area, ...] = ("projects", "tokens", "users", "limits")
-_CHANGED: tuple[Area, ...] = ("tokens",)
+_SEEN: tuple[Area, ...] = ("projects", "tokens", "users", "limits", "cache")
+_CHANGED: tuple[Area, ...] = ("tokens", "cache")
 
 
 def may_see(role: Role, area: Area, *, own: bool) -> bool:

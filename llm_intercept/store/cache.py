@@ -3,17 +3,22 @@
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from llm_intercept.errors import StoreError
 from llm_intercept.store.migrate import connect, migrate
 from llm_intercept.store.schema import CACHE
 
+if TYPE_CHECKING:
+    from llm_intercept.store.report_terms import Scope
+
+HARMLESS = "it holds nothing but stored answers and can be deleted while no proxy runs"
 _CHUNK = 200
 _COLUMNS = (
     *("id", "key", "project", "token", "request_id", "provider", "host", "model", "dialect", "operation"),
@@ -89,6 +94,7 @@ class Which:
     key: str | None = None
     expired_at: int | None = None  # those out of date at this moment (epoch microseconds)
     before: int | None = None  # stored before this moment
+    among: "Scope | None" = None  # those that somebody may see
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,13 @@ class AnswerStore:
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()
         return gone
 
+    def check(self) -> None:
+        """DatabaseError if something in the file is not as it should be."""
+        with self._lock:
+            found = str(self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        if found != "ok":
+            raise sqlite3.DatabaseError(found.splitlines()[-1])
+
     def totals(self, now_us: int, which: Which = Which()) -> Totals:
         where, values = _where(which)
         with self._lock:
@@ -218,9 +231,30 @@ class AnswerStore:
         return None if row is None else _answer(dict(zip(_COLUMNS, row, strict=True)))
 
 
-def opened(path: Path) -> "closing[AnswerStore]":
-    """For commands and pages, which look once."""
-    return closing(AnswerStore(path))
+@contextmanager
+def opened(path: Path) -> Iterator[AnswerStore]:
+    """For commands and pages, which look once; whatever is wrong with the database is a StoreError."""
+    try:
+        with closing(_open(path)) as store:
+            yield store
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path} cannot be used: {error}") from error
+    except (sqlite3.DatabaseError, zlib.error) as error:
+        raise StoreError(f"{path} is damaged: {error}; {HARMLESS}") from error
+
+
+def _open(path: Path) -> AnswerStore:
+    try:
+        return AnswerStore(path)
+    except StoreError as error:
+        raise StoreError(f"{error}; {HARMLESS}") from error
+
+
+def examine(path: Path) -> None:
+    """Reads all of it; raises StoreError if it is damaged. What is not there is not damaged."""
+    if path.exists():
+        with opened(path) as store:
+            store.check()
 
 
 class _transaction:
@@ -250,7 +284,9 @@ def _where(which: Which) -> tuple[str, tuple[Any, ...]]:
         found.append(("expires_us <= ?", which.expired_at))
     if which.before is not None:
         found.append(("id < ?", which.before))
-    return " AND ".join(["1", *(term for term, _ in found)]), tuple(value for _, value in found)
+    among, seen = which.among.clause() if which.among is not None else ("", [])
+    terms = " AND ".join(["1", *(term for term, _ in found)])
+    return terms + among, (*(value for _, value in found), *seen)
 
 
 def _values(answer: Stored) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from llm_intercept.policy.allow import Policy
 from llm_intercept.policy.failures import Failures
 from llm_intercept.policy.limits import Limit
 from llm_intercept.policy.routing import Route, RouteTarget
+from llm_intercept.store.cache import Which
 from llm_intercept.store.tokens import Wanted
 from tests.manage.conftest import ADMIN, People, count, last
 
+SEEN = ("projects", "tokens", "users", "limits", "cache")
 AREAS: tuple[Area, ...] = get_args(Area.__value__)
 LIMIT = Limit(scope="project", name="red", measure="requests", amount=5, per="day")
 ROUTE = Route(name="safe", targets=[RouteTarget(provider="openai")])
@@ -23,7 +25,7 @@ ROUTE = Route(name="safe", targets=[RouteTarget(provider="openai")])
 type Act = Callable[[Management, Actor], object]
 
 # Each is carried out by one person and leaves one row.
-ON_TOKENS: dict[str, Act] = {
+BY_MEMBERS: dict[str, Act] = {
     "token.create": lambda m, a: m.tokens.create(a, "red", "new"),
     "token.create_batch": lambda m, a: m.tokens.create_many(a, "red", "new", 2, Wanted()),
     "token.change": lambda m, a: m.tokens.change(a, "laptop", "red", max_requests=3),
@@ -33,6 +35,7 @@ ON_TOKENS: dict[str, Act] = {
     "token.revoke": lambda m, a: m.tokens.revoke(a, "laptop", "red"),
     "token.revoke_batch": lambda m, a: m.tokens.revoke_many(a, ["laptop", "phone"], "red"),
     "token.revoke_all": lambda m, a: m.tokens.revoke_all(a, "red"),
+    "cache.purge": lambda m, a: m.cache.purge(a, Which(project="red")),
 }
 FOR_ADMINS: dict[str, Act] = {
     "user.create": lambda m, a: m.users.create(a, "new"),
@@ -64,7 +67,7 @@ FOR_ADMINS: dict[str, Act] = {
     "failure.change": lambda m, a: m.failures.set(a, "project", "red", Failures()),
     "failure.reset": lambda m, a: m.failures.reset(a, "project", "red"),
 }
-EVERYTHING = ON_TOKENS | FOR_ADMINS
+EVERYTHING = BY_MEMBERS | FOR_ADMINS
 
 
 def limit_id(manage: Management) -> str:
@@ -91,15 +94,15 @@ def test_admins_do_everything_and_it_leaves_one_row(manage: Management, world: P
     assert row.object_kind == ("project" if action == "token.revoke_all" else action.partition(".")[0])
     assert row.object_name
     is_new, is_gone = ".create" in action, action.endswith((".delete", "failure.reset"))
-    assert bool(row.before) == (not is_new and action != "breaker.reset")
+    assert bool(row.before) == (not is_new and action not in ("breaker.reset", "cache.purge"))
     assert bool(row.after) == (not is_gone)
     assert manage.audit.verify().ok
 
 
-@pytest.mark.parametrize("action", ON_TOKENS)
+@pytest.mark.parametrize("action", BY_MEMBERS)
 def test_members_make_tokens_for_their_projects(manage: Management, world: People, action: str) -> None:
     before = count(manage)
-    ON_TOKENS[action](manage, world.member)
+    BY_MEMBERS[action](manage, world.member)
     assert count(manage) == before + 1
     assert (last(manage).action, last(manage).outcome, last(manage).actor) == (action, "ok", "mia")
 
@@ -116,13 +119,13 @@ def test_only_admins_change_anything_else(manage: Management, world: People, who
     assert last(manage).source == "192.0.2.1"
 
 
-@pytest.mark.parametrize("action", ON_TOKENS)
+@pytest.mark.parametrize("action", BY_MEMBERS)
 @pytest.mark.parametrize("who", ["viewer", "stranger"])
 def test_nobody_else_changes_tokens(manage: Management, world: People, who: str, action: str) -> None:
     """A viewer of the project sees it; to a stranger it does not exist."""
     before, state = count(manage), everything(manage)
     with pytest.raises(InterceptError) as raised:
-        ON_TOKENS[action](manage, getattr(world, who))
+        BY_MEMBERS[action](manage, getattr(world, who))
     assert isinstance(raised.value, NotFound if who == "stranger" else (Forbidden, NotFound))
     assert everything(manage) == state
     assert count(manage) == before + 1
@@ -250,5 +253,5 @@ def test_the_table(area: Area) -> None:
     for role in ("member", "viewer"):
         assert not may_see(role, area, own=False)
         assert not may_change(role, area, own=False)
-        assert may_see(role, area, own=True) == (area in ("projects", "tokens", "users", "limits"))
-        assert may_change(role, area, own=True) == (role == "member" and area == "tokens")
+        assert may_see(role, area, own=True) == (area in SEEN)
+        assert may_change(role, area, own=True) == (role == "member" and area in ("tokens", "cache"))
