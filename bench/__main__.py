@@ -18,6 +18,7 @@ from bench import (
     managing,
     pages,
     proxying,
+    recalling,
     report,
     translating,
     upstream,
@@ -30,7 +31,7 @@ from bench.stage import Stage
 from bench.targets import Target, Targets
 
 NAMES = (
-    *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation", "failover"),
+    *("calls", "latency", "ttft", "events", "hidden", "dialects", "translation", "failover", "cache"),
     *("admission", "memory", "writer", "page", "api", "admin"),
 )
 
@@ -64,6 +65,7 @@ class Run:
             "dialects": self._dialects,
             "translation": lambda: translating.measure(self._size.rounds * 3),
             "failover": self._failover,
+            "cache": self._cache,
             "admission": lambda: admitting.measure(self._size.mixed_calls // 4),
             "memory": self._memory,
             "writer": lambda: writing.measure(self._size.writer_seconds),
@@ -94,6 +96,13 @@ class Run:
         started = self._started()
         return failover.measure(
             started.routing(), plain or started.ours("plain"), started.direct(), self._size, self._folder
+        )
+
+    def _cache(self) -> list[Row]:
+        plain = next((target for target in self._targets if target.name == "ours"), None)
+        started = self._started()
+        return recalling.measure(
+            started.remembering(), plain or started.ours("asked"), self._size, self._folder
         )
 
     def _memory(self) -> list[Row]:

@@ -4,14 +4,13 @@ The failed try itself (a connection that is kept, and nginx' answer) and the cal
 measured apart and taken off.
 """
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from bench import load, traffic
 from bench.plan import Size
-from bench.proxying import CONNECTIONS, cpu
+from bench.proxying import calls_of
 from bench.report import Row, progress
 from bench.targets import Target
 from bench.upstream import ANSWER_PATH, FAILING_PREFIX, FAILURE
@@ -45,23 +44,10 @@ def _added(routing: Target, direct: Target, size: Size) -> Row:
 def _happy(routing: Target, plain: Target, size: Size, folder: Path) -> Row:
     """The same call by a proxy with a route for it, and by one without routes."""
     targets = {"routed": replace(routing, name="routed"), "plain": replace(plain, name="plain")}
-    rounds: dict[str, list[float]] = {name: [] for name in targets}
-    for target in targets.values():
-        load.calls(target, folder, 1, CONNECTIONS)  # warms it
-    until = time.monotonic() + size.patience
-    for number in range(size.rounds):
-        progress(f"CPU per call with a route: round {number + 1} of {size.rounds}")
-        for name, target in targets.items():
-            rounds[name].append(_cpu_of_calls(target, size, folder))
-        if number >= 2 and time.monotonic() > until:
-            break
+    rounds = calls_of("CPU per call with a route", targets, size, folder)
     ratio = median(a / b for a, b in zip(rounds["routed"], rounds["plain"], strict=True))
     values = {"ours": median(rounds["routed"])}
     return Row("CPU per call, with a route", "us", values, ratio, "x without", None, {"rounds": rounds})
-
-
-def _cpu_of_calls(target: Target, size: Size, folder: Path) -> float:
-    return cpu(target, lambda: load.calls(target, folder, size.call_seconds, CONNECTIONS))
 
 
 def _request(target: Target, model: str, prefix: str = "") -> bytes:

@@ -5,8 +5,9 @@ within a round, and their median is reported.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -93,6 +94,22 @@ def _rounds(name: str, size: Size, targets: list[Target], measure: Callable[[Tar
         progress(f"{name}: round {number + 1} of {size.rounds}")
         for target in targets:
             _measure_one(found, target, measure)
+        if number >= 2 and time.monotonic() > until:
+            break
+    return found
+
+
+def calls_of(title: str, targets: Mapping[str, Target], size: Size, folder: Path) -> Rounds:
+    """CPU time of the same call by several proxies, one after the other in each round."""
+    found: Rounds = {name: [] for name in targets}
+    for target in targets.values():
+        load.calls(target, folder, 1, CONNECTIONS)  # warms it
+    until = time.monotonic() + size.patience
+    for number in range(size.rounds):
+        progress(f"{title}: round {number + 1} of {size.rounds}")
+        for name, target in targets.items():
+            work = partial(load.calls, target, folder, size.call_seconds, CONNECTIONS)
+            found[name].append(cpu(target, work))
         if number >= 2 and time.monotonic() > until:
             break
     return found

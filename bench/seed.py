@@ -125,6 +125,8 @@ def _row(chance: random.Random, moment: int) -> RequestRow:
     _answer(chance, row, model)
     if chance.random() < 0.028:
         _fail(chance, row)
+    elif row.operation == "embeddings" or project == "docs":
+        _look_up(row)
     _finish(chance, row)
     return row
 
@@ -149,6 +151,21 @@ def _answer(chance: random.Random, row: RequestRow, model: Model) -> None:
     row.duration_ms = round(first + (got / model.speed * 1000 if model.speed else 0), 2)
     row.tokens_per_second = round(got / row.duration_ms * 1000, 1) if got else None
     row.response_bytes = got * (180 if row.stream else 5) + 400
+
+
+def _look_up(row: RequestRow) -> None:
+    """Projects that ask the same again and again: a part of it comes out of the cache."""
+    place = row.id % 10
+    row.cache = "stored" if place < 5 else "hit" if place < 9 else "miss"
+    if row.cache != "hit":
+        return
+    row.saved_tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
+    row.saved_nanos = row.cost_nanos
+    row.input_tokens = row.output_tokens = row.cache_read_tokens = row.reasoning_tokens = row.cost_nanos = 0
+    row.usage_source, row.priced, row.price_source = "cache", 1, "cache"
+    row.duration_ms = row.ttfb_ms = round(1.1 + row.id % 700 / 1000, 2)
+    row.ttft_ms = row.ttfb_ms if row.stream else None
+    row.tokens_per_second, row.attempts, row.credential, row.upstream_sha256 = None, 0, "", ""
 
 
 def _fail(chance: random.Random, row: RequestRow) -> None:

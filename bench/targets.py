@@ -106,6 +106,10 @@ class Targets:
         _run(env, "route", "set", "spared", "--model", traffic.SPARED_MODEL, "--to", failing, "--to", fine)
         return target
 
+    def remembering(self) -> Target:
+        """One that stores every answer."""
+        return self.ours("remembering", '[cache]\nmode = "on"\nttl = 86400\n')
+
     def _prepare_home(self, env: dict[str, str], providers: Mapping[str, str]) -> str:
         env = {**env, "BENCH_PROVIDER_KEY": "sk-bench-0123456789abcdef"}
 
