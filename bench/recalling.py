@@ -1,4 +1,4 @@
-"""What an answer out of the cache costs: the same call by a proxy that has stored it, and by one that asks."""
+"""What a call out of the cache costs, compared with the same call by a proxy that asks the provider."""
 
 from pathlib import Path
 from statistics import median
