@@ -46,6 +46,10 @@ def _size(value: object) -> Markup | None:
     return _number(formats.size(value), f"{value} bytes") if isinstance(value, int) else None
 
 
+def _cache(value: object) -> Markup:
+    return Markup('<span class="badge {}">{}</span>').format("good" if value == "hit" else "quiet", value)
+
+
 def _percent(value: object) -> Markup | None:
     return _number(formats.percent(value), value) if isinstance(value, int | float) else None
 
@@ -104,6 +108,10 @@ _BY_COLUMN: dict[str, Callable[[object], Markup | None]] = {
     "phases": _phases,
     "ts": _time,
     "error_rate": _percent,
+    "hit_rate": _percent,
+    "cache": _cache,
+    "cache_hits": _count,
+    "cache_asked": _count,
     "requests": _count,
     "errors": _count,
     "streams": _count,

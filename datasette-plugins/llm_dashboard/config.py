@@ -15,6 +15,7 @@ REPORTS = (
     ("by-model", "By model"),
     ("by-provider", "By provider"),
     ("by-token", "By token"),
+    ("by-cache", "Cache"),
     ("errors", "Errors"),
     ("slowest", "Slowest"),
     ("most-expensive", "Most expensive"),

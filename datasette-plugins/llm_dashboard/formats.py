@@ -104,6 +104,9 @@ _TITLES = {
     "duration_ms": "Duration",
     "ttft_ms": "First token",
     "cost_nanos": "Cost",
+    "saved_nanos": "Saved",
+    "cache_asked": "Cache asked",
+    "cache_hits": "Hits",
     "request_id": "Request",
     "ts": "Time (UTC)",
 }

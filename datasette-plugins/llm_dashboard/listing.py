@@ -40,6 +40,8 @@ FAILURES = (
     "garbled",
     "slow_tokens",
 )
+# What the filter of the cache calls them.
+CACHE = {"hit": "answered by it", "stored": "stored", "miss": "not there", "bypass": "not asked"}
 
 
 async def page(datasette: Datasette, request: Request) -> Response:
@@ -70,6 +72,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
         "presets": SINCE,
         "outcomes": OUTCOMES,
         "failures": FAILURES,
+        "cache": CACHE,
         "choices": dict(zip(reports.DIMENSIONS, choices, strict=True)),
         "filter_query": query.text(since, until, filters),
         "older_query": query.text(since, until, filters, before=older) if older else "",

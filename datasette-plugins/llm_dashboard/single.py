@@ -18,8 +18,10 @@ from llm_intercept.store.bodies import StoredBody, read_bodies
 async def page(datasette: Datasette, request: Request) -> Response:
     scope = await access.scope(datasette, request)
     wanted = request.url_vars["request_id"].lower()
+    run = config.usage(datasette).execute_fn
     try:
-        call = await config.usage(datasette).execute_fn(lambda conn: reports.request(conn, wanted, scope))
+        call = await run(lambda conn: reports.request(conn, wanted, scope))
+        source = await run(lambda conn: reports.stored_by(conn, call, scope))
     except errors.NotFound as error:
         raise NotFound(str(error)) from None
     settings = config.read(datasette)
@@ -31,6 +33,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
         call = _without_keys(call)
     context = {
         "call": call,
+        "source": source,
         "phases": phases,
         "waterfall": charts.waterfall(charts.phase_bars(phases)),
         "tries": call["tries"],

@@ -87,6 +87,22 @@ def request(conn: sqlite3.Connection, request_id: str, scope: Scope) -> Row:
     }
 
 
+def stored_by(conn: sqlite3.Connection, call: Row, scope: Scope) -> Row | None:
+    """The call whose answer a hit of the cache was given, if it is known and within the scope.
+
+    Both have the provider's id of that answer; some kinds of answers have none.
+    """
+    if call["cache"] != "hit" or not call["response_id"]:
+        return None
+    condition, parameters = scope.clause()
+    statement = (
+        "SELECT * FROM requests WHERE cache = 'stored' AND response_id <> '' AND response_id = ?"  # noqa: S608
+        f" AND provider = ? AND id < ?{condition} ORDER BY id DESC LIMIT 1"
+    )
+    found = _dicts(conn, statement, [call["response_id"], call["provider"], call["id"], *parameters])
+    return found[0] if found else None
+
+
 def known(conn: sqlite3.Connection, dimension: Dimension, scope: Scope) -> list[str]:
     """The values a filter can take."""
     condition, parameters = scope.clause()

@@ -21,6 +21,7 @@ from llm_intercept.store.report_rows import (
     request,
     rows,
     slowest,
+    stored_by,
 )
 from llm_intercept.store.report_scope import extent
 from llm_intercept.store.report_spread import Spread, quantile, spreads
@@ -75,6 +76,7 @@ __all__ = [
     "request",
     "rows",
     "slowest",
+    "stored_by",
     "summaries",
     "summary",
     "timelines",

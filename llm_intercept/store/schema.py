@@ -6,7 +6,7 @@ file (`store/migrate.py`). Never edit one that has been released: append.
 
 from llm_intercept.store.schema_accounts import ACCOUNTS
 from llm_intercept.store.schema_api import API
-from llm_intercept.store.schema_audit import AUDIT
+from llm_intercept.store.schema_audit import AUDIT, AUDIT_REQUESTS
 from llm_intercept.store.schema_principals import PRINCIPALS
 from llm_intercept.store.schema_rollups import ROLLUPS
 
@@ -178,6 +178,8 @@ USAGE: tuple[tuple[str, str], ...] = (
         ALTER TABLE usage_day ADD COLUMN cache_asked INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE token_use ADD COLUMN cache_hits INTEGER NOT NULL DEFAULT 0;    -- among its requests
         CREATE INDEX requests_hits ON requests(id) WHERE cache = 'hit';
+        -- Which call a hit has its answer from: both have the provider's id of that.
+        CREATE INDEX requests_stored ON requests(response_id) WHERE cache = 'stored' AND response_id <> '';
         """,
     ),
 )
@@ -317,6 +319,7 @@ CONTROL: tuple[tuple[str, str], ...] = (
         ALTER TABLE projects ADD COLUMN cache TEXT;  -- off | opt-in | on; NULL: as in settings
         """,
     ),
+    ("m012_audit_requests", AUDIT_REQUESTS),
 )
 
 BODIES: tuple[tuple[str, str], ...] = (

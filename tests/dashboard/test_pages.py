@@ -29,6 +29,7 @@ REPORTS = (
     "by-model",
     "by-provider",
     "by-token",
+    "by-cache",
     "errors",
     "slowest",
     "most-expensive",
@@ -307,6 +308,75 @@ def test_stored_queries_agree_with_the_reports(owner: Visitor, conn: sqlite3.Con
         assert {row[by]: row[name] for row in rows} == {
             line.key: getattr(line.summary, name) for line in lines
         }
+
+
+def test_the_report_of_the_cache_agrees_with_the_reports(owner: Visitor, conn: sqlite3.Connection) -> None:
+    path = "/usage/by-cache.json?since=2026-11-14&until=2026-11-19&_shape=array&_size=max"
+    rows = owner.get(path, html=False).json()
+    span = window("2026-11-14", "2026-11-19", NOW)
+    for by in ("project", "model"):
+        for line in reports.breakdown(conn, span, by, ALL):  # type: ignore[arg-type]
+            found = [row for row in rows if row[by] == line.key]
+            for name in ("cache_hits", "cache_asked", "saved_nanos"):
+                assert sum(row[name] for row in found) == getattr(line.summary, name)
+    assert all(row["hit_rate"] == row["cache_hits"] / row["cache_asked"] for row in rows)
+    assert sum(row["cache_hits"] for row in rows) > 5
+
+
+def test_what_the_cache_did_is_shown(owner: Visitor, conn: sqlite3.Connection) -> None:
+    span = window("7d", "", NOW)
+    found = reports.summary(conn, span, ALL)
+    assert found.cache_hit_rate is not None
+    rate = f"{found.cache_hit_rate:.1%}"
+    text = owner.get("/?range=7d").text
+    assert f"<b>{reports.summary(conn, preset('7d', NOW)[0], ALL).cache_hits}</b> of" in text
+    assert "answered out of the cache" in text
+    assert f"out of the cache ({rate})" in owner.get("/-/llm/requests").text
+    for result in ("hit", "stored", "miss", "bypass"):
+        text = owner.get(f"/-/llm/requests?cache={result}").text
+        number = reports.summary(conn, span, Filters(EVERYTHING, cache=result)).requests
+        assert f"<b>{number}</b> requests" in text
+        assert f'<option value="{result}" selected>' in text
+        assert text.count('title="The provider was not asked"') == (min(50, number) if result == "hit" else 0)
+        exported = owner.get(f"/-/llm/export.ndjson?since=7d&cache={result}").text.splitlines()
+        assert len(exported) == number
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"cache": "stored"}, "This answer is stored"),
+        ({"cache": "miss"}, "There was no answer to this yet"),
+        ({"cache": "bypass"}, "The cache was not asked"),
+        ({"cache": "hit", "saved_nanos": 1_234_500, "saved_tokens": 1290}, "$0.00123</span>, 1,290 tokens"),
+        ({"cache": "hit"}, "no price is known"),
+    ],
+)
+def test_the_page_of_a_call_says_what_the_cache_did(
+    visit: Any, empty: Home, values: dict[str, Any], words: str
+) -> None:
+    visitor = visit(empty)
+    log_in(visitor, empty)
+    put(empty, RequestRow(NOW, "0197-c", outcome="ok", **values))
+    text = visitor.get("/-/llm/requests/0197-c").text
+    assert words in text
+    assert ("out of the cache" in text) == (values["cache"] == "hit")
+    put(empty, RequestRow(NOW - 1, "0197-d", outcome="ok"))
+    assert "<h2>Cache</h2>" not in visitor.get("/-/llm/requests/0197-d").text
+
+
+def test_a_hit_leads_to_the_call_that_stored_its_answer(visit: Any, empty: Home) -> None:
+    visitor = visit(empty)
+    log_in(visitor, empty)
+    same: dict[str, Any] = {"outcome": "ok", "provider": "openai", "response_id": "chatcmpl-1"}
+    for number, (id_, cache) in enumerate([(NOW - 90_000_000, "stored"), (NOW - 5, "hit"), (NOW, "hit")]):
+        put(empty, RequestRow(id_, f"0197-{number}", cache=cache, **same))
+    put(empty, RequestRow(NOW - 100, "0197-9", cache="stored", **{**same, "provider": "groq"}))
+    text = visitor.get("/-/llm/requests/0197-2").text
+    assert 'href="/-/llm/requests/0197-0"' in text
+    assert "1 min 30 s before" in text
+    put(empty, RequestRow(NOW + 1, "0197-3", cache="hit", outcome="ok", provider="openai"))
+    assert "Stored by" not in visitor.get("/-/llm/requests/0197-3").text
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,36 @@ def test_one_call_comes_with_its_attempts(tmp_path: Path) -> None:
     conn.close()
 
 
+def test_the_call_that_a_hit_has_its_answer_from(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.ensure()
+    same = {"provider": "openai", "response_id": "resp-1", "outcome": "ok"}
+    writer = connect_for_writing(home.usage_db)
+    write_batch(
+        writer,
+        [
+            RequestRow(NOW, "0197-a", project="theirs", cache="stored", **same),  # type: ignore[arg-type]
+            RequestRow(NOW + 1, "0197-b", project="mine", cache="hit", **same),  # type: ignore[arg-type]
+        ],
+    )
+    writer.close()
+    with closing(reports.connect(home.usage_db)) as conn:
+        stored, hit = (reports.request(conn, name, EVERYTHING) for name in ("0197-a", "0197-b"))
+        found = reports.stored_by(conn, hit, EVERYTHING)
+        assert found is not None
+        assert found["request_id"] == "0197-a"
+        assert reports.stored_by(conn, hit, Scope(projects=frozenset(("mine",)))) is None
+        assert reports.stored_by(conn, stored, EVERYTHING) is None
+        plan = conn.execute(
+            "EXPLAIN QUERY PLAN SELECT * FROM requests WHERE cache = 'stored' AND response_id <> ''"
+            " AND response_id = 'x' AND provider = 'y' AND id < 5 ORDER BY id DESC LIMIT 1"
+        ).fetchall()
+        assert "requests_stored" in plan[0][3]
+        condition, _ = Filters(EVERYTHING, cache="hit").clauses()
+        statement = f"EXPLAIN QUERY PLAN SELECT * FROM requests WHERE id > 5{condition} ORDER BY id DESC"
+        assert "requests_hits" in conn.execute(statement).fetchall()[0][3]
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_size_of_pages_does_not_show_in_an_export(conn: sqlite3.Connection, kind: Format) -> None:
     span = WINDOWS["seven days to the microsecond"]
