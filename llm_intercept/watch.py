@@ -38,14 +38,22 @@ class Watch:
 
     def call_refused(self, exchange: Exchange, refusal: Refusal) -> None:
         what = f"{exchange.method} {exchange.path.partition('?')[0]}"
-        self.refused(refusal, exchange.client_ip, exchange.principal, what)
+        self.refused(refusal, exchange.client_ip, exchange.principal, what, exchange.request_id)
 
-    def refused(self, refusal: Refusal, client_ip: str, who: Principal | None = None, what: str = "") -> None:
+    def refused(
+        self,
+        refusal: Refusal,
+        client_ip: str,
+        who: Principal | None = None,
+        what: str = "",
+        request_id: str = "",
+    ) -> None:
         """A client that has no right to a call, or to a tunnel."""
         if refusal.kind not in _ABOUT_RIGHTS:
             return
         known = refusal.about or who
-        actor = Actor("proxy", (known.user or known.token) if known else "", source=client_ip)
+        name = (known.user or known.token) if known else ""
+        actor = Actor("proxy", name, source=client_ip, request_id=request_id)
         said = f"{refusal.code}: {what}: {refusal.message}" if what else f"{refusal.code}: {refusal.message}"
         self._book.event("token.refused", actor, _token(known), outcome="denied", detail=said)
 

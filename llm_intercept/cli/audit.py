@@ -22,6 +22,9 @@ _FILTERS = (
     click.option("--name", default="", metavar="NAME|ID", help="To which one: demo, 'demo/*', prj_..."),
     click.option("--outcome", type=click.Choice(OUTCOMES), help="What came of it."),
     click.option("--source", default="", metavar="IP", help="From this address, or `local`."),
+    click.option(
+        "--request-id", default="", metavar="ID", help="What this request to the API, or this call, has left."
+    ),
     click.option("--text", default="", help="Rows in which this occurs, upper or lower case."),
     click.option("--since", default="", metavar="WHEN", help="From: 7d, 24h, today, 2026-11-01."),
     click.option("--until", default="", metavar="WHEN", help="To, in the same words; a day counts whole."),

@@ -18,6 +18,7 @@ class Actor:
     role: Role = "viewer"
     user_id: str = ""
     source: str = LOCAL  # the client's IP address
+    request_id: str = ""  # by what it acts: the id of a request to the management API, or of a call
 
     @property
     def label(self) -> str:

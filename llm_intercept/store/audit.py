@@ -18,8 +18,9 @@ from llm_intercept.store.database import Database, Row
 
 _INSERT = (
     "INSERT INTO audit (id, actor_kind, actor_id, actor, source, action, object_kind, object_id, object_name,"
-    " before, after, outcome, detail, seal, chain) VALUES (:id, :actor_kind, :actor_id, :actor, :source,"
-    " :action, :object_kind, :object_id, :object_name, :before, :after, :outcome, :detail, :seal, :chain)"
+    " before, after, outcome, detail, seal, chain, request_id) VALUES (:id, :actor_kind, :actor_id, :actor,"
+    " :source, :action, :object_kind, :object_id, :object_name, :before, :after, :outcome, :detail, :seal,"
+    " :chain, :request_id)"
 )
 _HEAD = (
     "INSERT INTO audit_head (one, number, last_id, chain, seal) VALUES (1, ?, ?, ?, ?)"
@@ -88,6 +89,7 @@ class Audit:
             "after": rows.document(after),
             "outcome": outcome,
             "detail": rows.detail(detail),
+            "request_id": actor.request_id,
         }
         with self._database.write():
             self._append(values)

@@ -57,6 +57,7 @@ class AuditRow:
     detail: str
     seal: bytes
     chain: bytes
+    request_id: str = ""
 
     @property
     def at(self) -> str:
@@ -69,6 +70,7 @@ class AuditRow:
             "ts": self.at,
             "actor": {"kind": self.actor_kind, "name": self.actor, "id": self.actor_id},
             "source": self.source,
+            "request_id": self.request_id,
             "action": self.action,
             "object": {"kind": self.object_kind, "name": self.object_name, "id": self.object_id},
             "outcome": self.outcome,
@@ -118,8 +120,8 @@ def _plain(value: object) -> Any:
 
 
 def seal(vault: Vault, values: Row) -> bytes:
-    """The digest of what a row says."""
-    said = orjson.dumps([values[name] for name in SEALED]).decode()
+    """The digest of what a row says. An id of a request came later: rows without one are sealed as ever."""
+    said = orjson.dumps([*(values[name] for name in SEALED), *filter(None, [values["request_id"]])]).decode()
     return vault.digest(f"llm-intercept audit row v1\n{said}")
 
 

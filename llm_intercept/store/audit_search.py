@@ -15,7 +15,7 @@ from llm_intercept.store.report_days import checked_zone, local_window
 MOST = 1000
 COLUMNS = (
     *("id", "ts", "actor_kind", "actor", "actor_id", "source", "action", "object_kind", "object_name"),
-    *("object_id", "outcome", "detail", "before", "after", "chain"),
+    *("object_id", "outcome", "detail", "before", "after", "chain", "request_id"),
 )
 _PAGE = 1000
 # field -> condition; `*` in the first three stands for anything
@@ -26,6 +26,7 @@ _CLAUSES = {
     "kind": "object_kind = ?",
     "outcome": "outcome = ?",
     "source": "source = ?",
+    "request_id": "(request_id <> '' AND request_id = lower(?))",
     "text": (
         "instr(lower(actor || ' ' || source || ' ' || action || ' ' || object_name || ' ' || object_id"
         " || ' ' || detail || ' ' || before || ' ' || after), lower(?)) > 0"
@@ -39,7 +40,8 @@ _CLAUSES = {
 class AuditQuery:
     """What is looked for; what is empty is not asked about. `since` and `until` are epoch microseconds.
 
-    `actor` is a name or the id of a user, `name` that of an object or its id, `kind` the kind of the object.
+    `actor` is a name or the id of a user, `name` that of an object or its id, `kind` the kind of the object,
+    `request_id` what the answer of the management API, or of a call, had in its header.
     """
 
     actor: str = ""
@@ -48,6 +50,7 @@ class AuditQuery:
     name: str = ""
     outcome: str = ""
     source: str = ""
+    request_id: str = ""
     text: str = ""
     since: int = 0
     until: int = 0

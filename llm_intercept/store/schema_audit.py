@@ -1,4 +1,4 @@
-"""The tables of the audit log in `control.db` (migration m008): rows, and where they begin and end."""
+"""The tables of the audit log in `control.db` (migrations m008, m012): rows, and where they begin and end."""
 
 AUDIT = """
 CREATE TABLE audit (
@@ -40,4 +40,10 @@ CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
 WHEN old.id > coalesce((SELECT last_id FROM audit_checkpoint), -1) BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+"""
+
+AUDIT_REQUESTS = """
+-- Of the management API (its x-request-id) or of a call (requests.request_id); sealed where there is one.
+ALTER TABLE audit ADD COLUMN request_id TEXT NOT NULL DEFAULT '';
+CREATE INDEX audit_request ON audit(request_id) WHERE request_id <> '';
 """

@@ -63,6 +63,9 @@ def test_a_revoked_token_is_named(stack: Stack, since: int) -> None:
     assert row["object"]["name"] == "demo/revoked"
     assert row["object"]["id"].startswith("tok_")
     assert (row["outcome"], row["source"]) == ("denied", "127.0.0.1")
+    call = stack.rows(2, since)[-1]
+    assert row["request_id"] == call["request_id"]
+    assert found(stack, 1, since, "--request-id", call["request_id"]) == [row]
     assert row["detail"].startswith(f"token_revoked: POST {PATH}: ")
     said = json.dumps(row)
     assert token not in said

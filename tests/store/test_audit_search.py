@@ -6,14 +6,14 @@ import pytest
 
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.actor import Actor
-from llm_intercept.store.audit_rows import Thing
+from llm_intercept.store.audit_rows import SEALED, Thing
 from llm_intercept.store.audit_search import COLUMNS, AuditQuery, actions, asked, export, search
 from llm_intercept.store.control import Control
 from llm_intercept.store.export import Format
 from tests.store.conftest import Clock
 
 ANNA = Actor("session", "Anna", "admin", "usr_a", "192.0.2.1")
-BOB = Actor("api_token", "bob", "member", "usr_b", "192.0.2.2")
+BOB = Actor("api_token", "bob", "member", "usr_b", "192.0.2.2", "0190-b")
 HOUR = 3600
 
 
@@ -31,6 +31,14 @@ def log(control: Control, clock: Clock) -> Control:
         control.audit.record(actor, action, thing, outcome=outcome, detail=detail, after=after)
         clock.now += HOUR
     return control
+
+
+def test_rows_without_a_request_are_sealed_as_before_there_were_any(log: Control) -> None:
+    for row in search(log.database, AuditQuery()).rows:
+        said = json.dumps([getattr(row, name) for name in SEALED], separators=(",", ":"), ensure_ascii=False)
+        old = log.database.vault.digest(f"llm-intercept audit row v1\n{said}")
+        assert (old == row.seal) is (row.request_id == "")
+    assert log.audit.verify().ok
 
 
 def found(control: Control, **query: object) -> list[str]:
@@ -55,6 +63,8 @@ def found(control: Control, **query: object) -> list[str]:
         ({"name": "tok_3"}, ["tok_3"]),
         ({"outcome": "denied"}, ["tok_2"]),
         ({"source": "192.0.2.2"}, ["tok_3", "tok_2"]),
+        ({"request_id": "0190-B"}, ["tok_3", "tok_2"]),
+        ({"request_id": "0190"}, []),
         ({"text": "YOURS"}, ["tok_2"]),
         ({"text": '"all"'}, ["prj_1"]),
         ({"text": "phone", "outcome": "failed"}, ["tok_3"]),

@@ -17,7 +17,7 @@ from llm_intercept.store.export import CONTENT_TYPES
 
 PATH = "/-/llm/manage/audit"
 PAGE = 50
-_NAMES = ("text", "actor", "action", "kind", "outcome", "since", "until")
+_NAMES = ("text", "actor", "action", "kind", "outcome", "request_id", "since", "until")
 _TONES = {"ok": "good", "denied": "warn", "failed": "bad"}
 
 

@@ -42,6 +42,7 @@ class AuditView(View):
     ts: str
     actor: Who
     source: str = Field(description="an address, or local")
+    request_id: str = Field(description="of the API's answer (x-request-id) or of a call; empty for others")
     action: str
     object: What
     outcome: str = Field(description="ok, denied or failed")
@@ -77,6 +78,7 @@ class _Rows(Model):
     name: str = Field("", max_length=200, description="demo, demo/*, or an id")
     outcome: Literal["", "ok", "denied", "failed"] = ""
     source: str = Field("", max_length=60)
+    request_id: str = Field("", max_length=60, description="the x-request-id of an answer, or of a call")
     text: str = Field("", max_length=200, description="rows in which this occurs")
     since: str = Field("", max_length=40, description="7d, 24h, today, 2026-11-01")
     until: str = Field("", max_length=40, description="in the same words; a day counts whole")

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -79,7 +80,7 @@ async def _answered(
         _admit(operation, caller, request)
     if caller is not None:
         _count(found, datasette, f"actor {caller.actor.kind} {caller.actor.user_id} {caller.actor.name}")
-    call = await _read(found, operation, caller, path, request)
+    call = await _read(found, operation, caller, path, request, id_)
     if operation.where == "stream":
         await operation.handler(call, await running.seen_by(call), request, send, id_)
         return None
@@ -152,11 +153,12 @@ async def _read(
     caller: Caller | None,
     path: Mapping[str, str],
     request: Request,
+    id_: str,
 ) -> Call[Any, Any]:
     query = reading.parsed_query(operation, request.query_string)
     raw = await reading.body_of(request)
     body = reading.parsed_body(operation, raw, request.headers.get("content-type", ""))
-    actor = caller.actor if caller else NOBODY
+    actor = replace(caller.actor if caller else NOBODY, request_id=id_)
     return Call(actor, path, query, body, found, clock.now(), raw)
 
 

@@ -5,6 +5,8 @@ import io
 import json
 import re
 
+from llm_intercept.policy.actor import Actor
+from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.migrate import connect
 from tests.dashboard.admin.conftest import Admin, said
 
@@ -41,6 +43,16 @@ def test_one_row_shows_what_it_changed(admin: Admin) -> None:
     assert "owner (session)" in text
     assert "127.0.0.1" in text
     assert admin.visitor.get("/-/llm/manage/audit/1").status_code == 404
+
+
+def test_what_one_request_has_done(admin: Admin) -> None:
+    fill(admin)
+    with admin.control() as control:
+        actor = Actor("api_token", "script", "admin", request_id="0190-abc")
+        id_ = control.audit.record(actor, "project.create", Thing("project", "scripted"))
+    only = admin.get("/audit?request_id=0190-abc")
+    assert re.findall(r"/audit/(\d+)", only) == [str(id_)]
+    assert 'request_id=0190-abc">0190-abc</a>' in admin.get(f"/audit/{id_}")
 
 
 def test_pages_of_fifty(admin: Admin) -> None:

@@ -368,6 +368,15 @@ def test_a_reset_of_breakers_is_in_the_audit_log(world: World) -> None:
     assert world.get("/audit?action=breaker.reset").json()["items"][0]["outcome"] == "denied"
 
 
+def test_the_id_of_an_answer_leads_to_what_it_has_done(world: World) -> None:
+    made = world.post("/projects", {"name": "by-id"}).headers["x-request-id"]
+    refused = world.post("/projects", {"name": "by-id"}).headers["x-request-id"]
+    for id_, outcome in ((made, "ok"), (refused, "failed")):
+        [row] = world.get(f"/audit?request_id={id_}").json()["items"]
+        assert (row["request_id"], row["action"], row["outcome"]) == (id_, "project.create", outcome)
+    assert world.get("/audit?request_id=none").json()["items"] == []
+
+
 def test_what_is_refused_is_in_the_audit_log(world: World) -> None:
     world.post("/projects", {"name": "not-by-vic"}, "vic")
     world.post("/projects", {"name": "by-root"})
