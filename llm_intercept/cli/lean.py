@@ -6,7 +6,6 @@ looked up once. The hooks, their order and what happens when one raises stay the
 """
 
 import asyncio
-import gc
 import inspect
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,8 @@ from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.utils import asyncio_utils
+
+from llm_intercept.cli import lean_memory
 
 
 class LeanMaster(Master):
@@ -44,10 +45,9 @@ class LeanMaster(Master):
         ProxyConnectionHandler.handle_hook = _handle_hook  # type: ignore[method-assign]
 
     async def run(self) -> None:
-        # What is loaded by now stays; a full collection that looks through it stops every stream for 0.1 s.
-        gc.collect()
-        gc.freeze()
-        await super().run()
+        lean_memory.settle()
+        with lean_memory.trimmed(lean_memory.trimmer()):
+            await super().run()
 
 
 def _unchecked(message: http.MessageData) -> None:
