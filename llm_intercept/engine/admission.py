@@ -49,17 +49,22 @@ type Figures = Callable[[Sequence[str]], Mapping[str, "Actual"]]
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What a call really took; `cost` in nano-USD."""
+    """What a call really took; `cost` in nano-USD. `unknown`: what was held for it, if that is more."""
 
     requests: int = 0
     tokens: int = 0
     cost: int = 0
+    unknown: bool = False
 
-    def of(self, measure: str) -> int:
-        return 0 if measure == "concurrency" else int(getattr(self, measure))
+    def of(self, measure: str, held: int = 0) -> int:
+        if measure == "concurrency":
+            return 0
+        return max(int(getattr(self, measure)), held if self.unknown else 0)
 
 
 NOTHING = Actual()
+UNKNOWN = Actual(1, unknown=True)
+"""Of a call that was sent, and of whose answer nobody knows how far it got."""
 
 
 class _Asked(NamedTuple):
@@ -278,7 +283,7 @@ class Admission:
         """The real figures in place of what was held."""
         counters = changes.counters([key for key, *_ in holds])
         for key, start, measure, amount in holds:
-            counters[key].settle(start, amount, actual.of(measure))
+            counters[key].settle(start, amount, actual.of(measure, amount))
             changes.changed(key)
             self._watch(key, counters[key])
 
@@ -320,7 +325,7 @@ class Admission:
             changes.changed(key)
             self._watch(key, counter)
             holds.append((key, start, limit.measure, need))
-            standings.append(Standing(applied, counter.taken, need, counter.cells[-1][1]))
+            standings.append(Standing(applied, counter.taken, need, counter.end))
         row = changes.open(self.owner, call, holds, int(now * 1e6)) if holds else 0
         return Reservation(call, tuple([each.applied for each in asked]), row, tuple(standings))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from llm_intercept.engine.events import Event
 from llm_intercept.policy.limit_texts import Standing, sentence, state
 from llm_intercept.policy.limits import Applied, StoredLimit
-from llm_intercept.policy.windows import FOREVER, SECONDS, Counter
+from llm_intercept.policy.windows import SECONDS, Counter
 
 _REMEMBERED = 4096
 _QUIET_S = 60  # concurrency comes and goes: told of once a minute at most
@@ -68,8 +68,7 @@ def _until(stored: StoredLimit, counter: Counter, now: float) -> int:
         return int(now) + _QUIET_S
     if limit.per in SECONDS:
         return int(now) + SECONDS[limit.per]
-    end = counter.cells[-1][1] if counter.cells else FOREVER
-    return end or _NEVER_AGAIN
+    return counter.end or _NEVER_AGAIN
 
 
 def _event(kind: str, standing: Standing, now: float, more: dict[str, object]) -> Event:

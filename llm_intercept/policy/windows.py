@@ -20,7 +20,7 @@ FOREVER = 0  # the end of a cell that has none
 START, END, USED, RESERVED = range(4)
 
 type Cell = list[int]
-"""[start, end, used, reserved]"""
+"""[start, end, used, reserved]; see `Counter.base`"""
 
 
 def zone(name: str) -> tzinfo:
@@ -63,6 +63,7 @@ class Counter:
     `told_of` the amount that it was a part of.
 
     `used` and `reserved` are the sums over the cells, kept because they are asked for several times a call.
+    Times in cells are seconds after `base`: they are written with every call, and short so.
     """
 
     told: int = 0
@@ -71,6 +72,7 @@ class Counter:
     reserved: int = 0
     cells: list[Cell] = field(default_factory=list)
     told_of: int = 0
+    base: int = 0
 
     @classmethod
     def read(cls, text: str | None) -> "Counter":
@@ -78,23 +80,34 @@ class Counter:
 
     def text(self) -> str:
         told, sums = (self.told, self.told_until), (self.used, self.reserved)
-        return orjson.dumps((*told, *sums, self.cells, self.told_of)).decode()
+        return orjson.dumps((*told, *sums, self.cells, self.told_of, self.base)).decode()
 
     def expire(self, now: float) -> None:
         """Forgets cells that have ended. They end in their order, unless the time zone was changed."""
-        cells = self.cells
+        cells, now = self.cells, now - self.base
         if not cells or not (_ended(cells[0], now) or _ended(cells[-1], now)):
             return
         self.cells = [cell for cell in cells if not _ended(cell, now)]
         self.used = sum(cell[USED] for cell in self.cells)
         self.reserved = sum(cell[RESERVED] for cell in self.cells)
+        if self.cells and all(cell[END] != FOREVER for cell in self.cells):
+            self._move(min(min(cell[START], cell[END]) for cell in self.cells) - 1)
 
     def turn_back(self, end: int) -> None:
         """What a clock that was far ahead has counted ends with the present period, which ends at `end`."""
-        if end != FOREVER and self.cells and self.cells[-1][START] > end:
+        if end != FOREVER and self.cells and self.cells[-1][START] > end - self.base:
+            self._move(-self.base)
             for cell in self.cells:
                 if cell[START] > end:
                     cell[END] = end
+
+    def _move(self, seconds: int) -> None:
+        """The base; no end may become zero, which is none."""
+        self.base += seconds
+        for cell in self.cells:
+            cell[START] -= seconds
+            if cell[END] != FOREVER:
+                cell[END] -= seconds
 
     @property
     def taken(self) -> int:
@@ -106,8 +119,15 @@ class Counter:
         self._cell(start, end)[RESERVED] += amount
         self.reserved += amount
 
+    @property
+    def end(self) -> int:
+        """Of the latest cell."""
+        end = self.cells[-1][END] if self.cells else FOREVER
+        return end if end == FOREVER else end + self.base
+
     def has(self, start: int) -> bool:
         """Whether what was held at `start` still counts."""
+        start -= self.base
         return any(cell[START] == start for cell in self.cells)
 
     def grow(self, start: int, amount: int) -> None:
@@ -122,6 +142,7 @@ class Counter:
 
     def settle(self, start: int, reserved: int, used: int) -> None:
         """Puts the real figure in place of a reserved one. Nothing is left to do once the cell has ended."""
+        start -= self.base
         for cell in reversed(self.cells):
             if cell[START] == start:
                 cell[RESERVED] -= reserved
@@ -144,14 +165,19 @@ class Counter:
                 return None
             left -= cell[USED] + cell[RESERVED]
             if left + need <= amount:
-                return cell[END]
+                return cell[END] + self.base
         return None
 
     def _cell(self, start: int, end: int) -> Cell:
+        if not self.cells:
+            self.base = 0 if end == FOREVER else start - 1
+        elif start <= self.base and end != FOREVER:  # the clock was turned back
+            self._move(start - 1 - self.base)
+        begins = start - self.base
         for cell in reversed(self.cells):
-            if cell[START] == start:
+            if cell[START] == begins:
                 return cell
-        cell = [start, end, 0, 0]
+        cell = [begins, end if end == FOREVER else end - self.base, 0, 0]
         self.cells.append(cell)
         return cell
 

@@ -102,6 +102,55 @@ def test_a_counter_survives_its_text() -> None:
     assert Counter.read(None) == Counter()
 
 
+def test_a_text_of_an_earlier_version_is_read() -> None:
+    """Times were those of the clock."""
+    counter = Counter.read("[0,0,5,2,[[1795000020,1795000082,5,0],[1795000022,1795000084,0,2]],100]")
+    assert counter.fits_at(100, 100, 1_795_000_030) == 1_795_000_084
+    counter.settle(1_795_000_022, 2, 3)
+    counter.expire(1_795_000_082)
+    assert (counter.used, counter.reserved, counter.end) == (3, 0, 1_795_000_084)
+    counter.expire(1_795_000_084)
+    assert (counter.used, counter.cells) == (0, [])
+
+
+def test_no_cell_ends_never_because_the_clock_was_turned_back() -> None:
+    counter = Counter()
+    counter.add(1000, 1062, 1)
+    counter.add(937, 999, 1)
+    assert counter.end == 999
+    counter.expire(999)
+    assert (counter.used, counter.end) == (1, 1062)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-200, 200), st.booleans()), min_size=1, max_size=60),
+    st.sampled_from(["minute", "hour", "day"]),
+)
+def test_whatever_the_clock_does_cells_keep_their_times(steps: list[tuple[int, bool]], per: str) -> None:
+    """Against cells that say the time of the clock."""
+    counter, plain, now = Counter(), dict[int, list[int]](), 1_795_000_000
+    for seconds, back in steps:
+        now += seconds
+        start, end = span(per, "UTC", now)
+        counter.expire(now)
+        ends = [ended for ended, _ in plain.values()]
+        if ends and min(ends[0], ends[-1]) <= now:  # nobody looks at those in between before
+            plain = {begun: cell for begun, cell in plain.items() if cell[0] > now}
+        if back:
+            counter.turn_back(end)
+            last = list(plain)[-1] if plain else 0
+            plain = {b: [end if last > end and b > end else e, n] for b, (e, n) in plain.items()}
+        counter.add(start, end, 1)
+        plain.setdefault(start, [end, 0])[1] += 1
+        counter = Counter.read(counter.text())
+        cells = [
+            [begun + counter.base, ended + counter.base, used] for begun, ended, used, _ in counter.cells
+        ]
+        assert cells == [[begun, *cell] for begun, cell in plain.items()]
+        assert counter.used == sum(used for _, used in plain.values())
+        assert all(ended != FOREVER for _, ended, *_ in counter.cells)
+
+
 @pytest.mark.parametrize(
     ("need", "when"),
     [(1, 100), (4, 160), (6, 162), (10, 170), (11, None)],
