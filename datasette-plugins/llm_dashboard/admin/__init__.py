@@ -11,6 +11,7 @@ from datasette import Response
 from llm_dashboard.admin import (
     aliases,
     audit,
+    cache,
     configuration,
     failures,
     home,
@@ -80,6 +81,9 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     ("/aliases", aliases.page, False),
     ("/aliases/edit", aliases.edit, False),
     ("/aliases/delete", aliases.delete, False),
+    ("/cache", cache.page, True),
+    ("/cache/purge", cache.purge, True),
+    (f"/cache/{_ID}", cache.entry, True),
     ("/failures", failures.page, False),
     ("/failures/choose", failures.choose, False),
     (rf"/failures/(?P<scope>[^/]+)/{_NAME}/edit", failures.edit, False),

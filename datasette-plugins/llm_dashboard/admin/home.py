@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from datasette import Response
 
-from llm_dashboard import clock, targets
-from llm_dashboard.admin import limits, maintenance
+from llm_dashboard import access, clock, targets
+from llm_dashboard.admin import cache, limits, maintenance
 from llm_dashboard.admin.sections import BASE
 from llm_dashboard.admin.visit import Visit
+from llm_dashboard.formats import money
 from llm_intercept import presence
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
@@ -20,6 +21,7 @@ from llm_intercept.store.failures import FailureEntry
 from llm_intercept.store.listeners import Listener
 from llm_intercept.store.paging import TokenQuery
 from llm_intercept.store.projects import Project
+from llm_intercept.store.report_time import DAY
 
 _SHOWN = 4  # of one kind
 
@@ -47,11 +49,13 @@ class Found:
 
 async def page(visit: Visit) -> Response:
     admin = visit.actor.role == "admin"
-    found, shown = await asyncio.gather(visit.ask(lambda m: _look(m, visit)), limits.standing(visit))
+    found, shown, hits = await asyncio.gather(
+        visit.ask(lambda m: _look(m, visit)), limits.standing(visit), _hits(visit)
+    )
     wants = list(_full(shown))
     if admin:
         wants = [*await _ours(visit, found), *wants, *await _house(visit)]
-    return await visit.page("home", figures=found.figures, wants=wants)
+    return await visit.page("home", figures={**found.figures, "cache": hits}, wants=wants)
 
 
 def _look(m: Management, visit: Visit) -> Found:
@@ -76,6 +80,17 @@ def _look(m: Management, visit: Visit) -> Found:
         "failures": (str(len(failures)), "simulated" if failures else "nothing simulated"),
     }
     return Found(figures, keys, dict(m.control.breakers.asked()), failures, listeners)
+
+
+async def _hits(visit: Visit) -> tuple[str, str]:
+    """What the cache did in a week, of the calls that one may see."""
+    now = clock.now()
+    scope = await access.scope(visit.datasette, visit.request)
+    found = await cache.hits(visit, now - 7 * DAY, now, scope)
+    return (
+        f"{found.cache_hits:,}",
+        f"hits, {money(found.saved_nanos)} in 7 days" if found.cache_asked else "hits",
+    )
 
 
 def _working(m: Management, visit: Visit, projects: Sequence[Project]) -> int:

@@ -32,6 +32,7 @@ PLACES = (
     Place("routes", "Routes", "Which target answers which call, and what is tried next", _TRAFFIC),
     Place("aliases", "Aliases", "Names of models that lead to others", _TRAFFIC),
     Place("listeners", "Listeners", "More ports, with their own defaults", _TRAFFIC, path="/-/llm/listeners"),
+    Place("cache", "Cache", "Answers that are given again, and what they save", _TRAFFIC, True),
     Place("failures", "Failures", "Errors, delays and broken streams on purpose", _TRAFFIC),
     Place("audit", "Audit", "Who changed what, from where, and what it was before", _SYSTEM),
     Place("maintenance", "Maintenance", "Backups, cleanups, and how large the databases are", _SYSTEM),

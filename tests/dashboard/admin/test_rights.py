@@ -11,7 +11,7 @@ from tests.dashboard.conftest import Visitor
 from tests.dashboard.people import SECRET, control_of, furnish, log_in_as
 
 MANAGE = "/-/llm/manage"
-SHARED = {"", "/projects", "/tokens", "/limits"}
+SHARED = {"", "/projects", "/tokens", "/limits", "/cache"}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_what_is_for_admins_is_a_403_for_others(door: Visitor, name: str) -> Non
     log_in_as(door, name)
     open_to_all = {f"{MANAGE}{path}" for path in SHARED}
     for path in concrete():
-        if path in open_to_all or path.startswith(f"{MANAGE}/tokens"):
+        if path in open_to_all or path.startswith((f"{MANAGE}/tokens", f"{MANAGE}/cache")):
             continue
         answer = door.get(path)
         assert answer.status_code == 403, path
@@ -66,6 +66,7 @@ def test_a_member_has_what_is_of_own_projects(door: Visitor, people: Home) -> No
         f"{MANAGE}/projects",
         f"{MANAGE}/tokens",
         f"{MANAGE}/limits",
+        f"{MANAGE}/cache",
     ]
     projects = door.get(f"{MANAGE}/projects").text
     assert "bobs" in projects
@@ -150,7 +151,8 @@ def test_the_policy_of_these_pages_is_strict(door: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "figures"), [("vic", ["0", "1 working", "0"]), ("bob", ["2", "0 working", "0"])]
+    ("name", "figures"),
+    [("vic", ["0", "1 working", "0", "0 hits"]), ("bob", ["2", "0 working", "0", "0 hits"])],
 )
 def test_the_summary_counts_what_is_theirs(door: Visitor, name: str, figures: list[str]) -> None:
     log_in_as(door, name)
