@@ -52,13 +52,20 @@ def _json(text: str) -> Iterator[Record]:
         try:
             value, end = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            raise ConfigError(f"line {error.lineno}: is not JSON: {error.msg}") from None
+            raise ConfigError(f"line {_broken(text, at, error.pos)}: is not JSON: {error.msg}") from None
         if not isinstance(value, dict):
             raise ConfigError(f'line {line}: expected an object, such as {{"name": "demo"}}')
         yield Record(line, value)
         at = _skip(text, end, _BETWEEN)
     if _skip(text, at + 1, _BETWEEN) < len(text):
         raise ConfigError("something follows the end of the array")
+
+
+def _broken(text: str, begin: int, at: int) -> int:
+    """The line in which a record ends too early. Where the next one begins it is noticed, and not wrong."""
+    following = text.find("\n{", begin, at + 1)
+    last = max(len(text[: following if following >= 0 else at].rstrip()), begin + 1)
+    return text.count("\n", 0, last if following >= 0 or "\n" in text[last:at] else at) + 1
 
 
 def _skip(text: str, at: int, signs: str) -> int:

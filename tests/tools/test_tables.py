@@ -35,6 +35,16 @@ def test_json_is_an_array_or_lines(text: str) -> None:
         ('[{"a": 1},\n{"a": }]', False, "line 2: is not JSON"),
         ('[{"a": 1},\n3]', False, "line 2: expected an object"),
         ('[{"a": 1}] {"a": 2}', False, "follows the end"),
+        ('{"a": 1}\n{"a": 2\n{"a": 3}\n', False, "line 2: is not JSON"),
+        ('{"a": 1\n\n{"a": 2}\n', False, "line 1: is not JSON"),
+        ('{"a":\n{"a": 2}\n{"a": 3}\n', False, "line 1: is not JSON"),
+        ('{"a": 1,\n{"a": 2}\n', False, "line 1: is not JSON"),
+        ('{"a": 1}\n{"a": 2', False, "line 2: is not JSON"),
+        ('{"a": 1}\n{"a": 2\n', False, "line 2: is not JSON"),
+        ('{"a": 1}\n{"a": "x\n{"a": 3}\n', False, "line 2: is not JSON"),
+        ('{"a": 1}\nb\n{"a": 3}\n', False, "line 2: is not JSON"),
+        ('[\n {\n  "a": 1\n  "b": 2\n }\n]', False, "line 3: is not JSON"),
+        ('[\n {\n  "a": 1,\n  "b": x\n }\n]', False, "line 4: is not JSON"),
     ],
 )
 def test_mistakes_are_where_they_are(text: str, is_csv: bool, message: str) -> None:
