@@ -19,7 +19,7 @@ class TooManyAttempts(InterceptError):
     """There were too many failures; `seconds` says how long to wait."""
 
     def __init__(self, seconds: int) -> None:
-        wait = f"{seconds} seconds" if seconds < 120 else f"{-(-seconds // 60)} minutes"
+        wait = f"{seconds} second{'s' * (seconds != 1)}" if seconds < 120 else f"{-(-seconds // 60)} minutes"
         super().__init__(f"there were too many failed attempts; try again in {wait}")
         self.seconds = seconds
 
