@@ -28,6 +28,7 @@ from llm_intercept.policy.worst_case import Worst, assess
 _ROUNDS = 5
 _START = 1_795_000_000.0
 _TICK_S = 0.01
+_PATIENCE_S = 10.0  # for the thread that settles, on a busy machine: the proxy tries again, out of its loop
 _MUCH = 10**15
 _LIMITS = (
     {"scope": "token", "measure": "requests", "amount": _MUCH, "per": "minute"},
@@ -99,7 +100,8 @@ def _one(admission: Admission, pricing: Pricing, now: float, number: int) -> Non
     worst, terms = assess("openai_chat", "chat", _BODY, 16_384)
     when = datetime.fromtimestamp(now, UTC)
     nanos = pricing.at_most("openai", "gpt-4o", worst, terms, when)
-    found = admission.reserve(f"call-{number}", applied, Worst(worst.input, worst.output, nanos))
+    reserved = Worst(worst.input, worst.output, nanos)
+    found = admission.reserve(f"call-{number}", applied, reserved, patience=_PATIENCE_S)
     assert isinstance(found, Reservation)
     admission.settle(found, Actual(1, 700, 5_000_000))
 

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from llm_intercept.engine.extending import Plan, grow
 from llm_intercept.engine.thresholds import Thresholds
@@ -67,15 +66,8 @@ UNKNOWN = Actual(1, unknown=True)
 """Of a call that was sent, and of whose answer nobody knows how far it got."""
 
 
-class _Asked(NamedTuple):
-    """What a call wants of one counter: `need` in the cell from `start` to `end`."""
-
-    applied: Applied
-    limit: Limit
-    key: str
-    need: int
-    start: int
-    end: int
+type _Asked = tuple[Applied, Limit, str, int, int, int]
+"""What a call wants of a limit's counter: (.., its key, how much, start and end of the cell)"""
 
 
 class _NoRoomError(Exception):
@@ -299,12 +291,13 @@ class Admission:
 
     def _ask(self, applied: Applied, worst: Worst | None, now: float) -> _Asked:
         limit = applied.limit
-        return _Asked(applied, limit, applied.key, _need(limit, worst), *self._span(limit, now))
+        start, end = self._span(limit, now)
+        return applied, limit, applied.key, _need(limit, worst), start, end
 
     @staticmethod
     def _refused(changes: Changes, asked: Sequence[_Asked], now: float) -> Standing | None:
         """Of the limits that have no room the one that will have none for longest."""
-        counters = changes.counters([each.key for each in asked])
+        counters = changes.counters([each[2] for each in asked])
         full: list[Standing] = []
         for applied, limit, key, need, _, end in asked:
             counter = counters[key]
@@ -316,7 +309,7 @@ class Admission:
         return max(full, key=lambda s: (s.resets is None, s.resets or 0), default=None)
 
     def _hold(self, changes: Changes, call: str, asked: Sequence[_Asked], now: float) -> Reservation:
-        counters = changes.counters([each.key for each in asked])
+        counters = changes.counters([each[2] for each in asked])
         holds: list[Hold] = []
         standings: list[Standing] = []
         for applied, limit, key, need, start, end in asked:
@@ -327,7 +320,7 @@ class Admission:
             holds.append((key, start, limit.measure, need))
             standings.append(Standing(applied, counter.taken, need, counter.end))
         row = changes.open(self.owner, call, holds, int(now * 1e6)) if holds else 0
-        return Reservation(call, tuple([each.applied for each in asked]), row, tuple(standings))
+        return Reservation(call, tuple([each[0] for each in asked]), row, tuple(standings))
 
     def _watch(self, key: str, counter: Counter) -> None:
         stored = self.book.by_id.get(key.partition(":")[0])

@@ -145,7 +145,7 @@ def _cost(known: dict[str, Any]) -> int | None:
 def facts(body: bytes) -> RequestFacts:
     payload = parse_object(body)
     # Which one counts where there are several is up to the provider.
-    limits = [count(payload.get(name)) for name in _LONGEST]
-    limit = max(filter(None, limits), default=next((n for n in limits if n is not None), None))
+    limits = [limit for name in _LONGEST if (limit := count(payload.get(name))) is not None]
+    longest = max(limits, default=None)
     messages = payload.get("messages", payload.get("input"))
-    return common(payload, limit, messages, text(mapping(payload.get("metadata")).get("session_id"), 200))
+    return common(payload, longest, messages, text(mapping(payload.get("metadata")).get("session_id"), 200))
