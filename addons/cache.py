@@ -39,16 +39,19 @@ class Cache:
             self.exchanges.gateway.caching.mark(exchange)
 
     def _answer(self, flow: http.HTTPFlow, exchange: Exchange, hit: Hit) -> None:
-        exchange.phases.first_byte = self.exchanges.gateway.clock()
         headers = to_headers([("content-type", hit.content.content_type), *hit.headers])
         headers[REQUEST_ID] = exchange.request_id
-        exchange.response_headers = dict(headers.items())
-        exchange.response_type, exchange.status = hit.content.content_type, 200
         status, body = 200, hit.content.body
         if is_unchanged(hit, exchange.request_headers.get("if-none-match", "")):
             status, body = 304, b""
+        response = http.Response.make(status, body, headers)
+        # From here on nothing can fail: a call is a hit as a whole, or a miss.
+        exchange.phases.first_byte = self.exchanges.gateway.clock()
+        exchange.response_headers = dict(headers.items())
+        exchange.response_type, exchange.status = hit.content.content_type, 200
+        self.exchanges.gateway.caching.given(exchange, hit)
         flow.metadata["cache"] = "hit"
-        flow.response = http.Response.make(status, body, headers)
+        flow.response = response
 
 
 class CacheStatus:

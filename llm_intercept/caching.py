@@ -5,16 +5,20 @@ against nothing. What is stored is the provider's own answer, so the client that
 another dialect. Only whole answers without a fault are stored.
 """
 
+import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from llm_intercept.assembly import mint
 from llm_intercept.dispatch import Dispatch
 from llm_intercept.engine.answers import Answers
 from llm_intercept.errors import InterceptError, Refusal
-from llm_intercept.exchange import Exchange
+from llm_intercept.exchange import Exchange, Principal
 from llm_intercept.policy import cachecontrol
 from llm_intercept.policy.fingerprint import Asked, fingerprint
 from llm_intercept.providers.base import GENERATION
@@ -22,15 +26,22 @@ from llm_intercept.recall import Recalled, reading, recall
 from llm_intercept.secrecy import shown_name
 from llm_intercept.settings.cache import CacheSettings
 from llm_intercept.store.cache import AnswerStore, Stored
+from llm_intercept.store.redaction import Redaction
 from llm_intercept.store.rows import RequestRow
-from llm_intercept.unkeyed import unkeyed
+from llm_intercept.unkeyed import holds, secrets
 from llm_intercept.wire import encoding
+from llm_intercept.wire.reading import Reading
 
 log = logging.getLogger(__name__)
 
 OPERATIONS = GENERATION | {"embeddings", "moderations", "rerank"}
 _BODY_LIMIT = 16_000_000
-_KEPT = ("request-id", "x-request-id", "openai-model", "openai-version", "x-amzn-requestid")
+# Fields of an answer that are given again: ids that SDKs show, and how Bedrock counts.
+_KEPT = re.compile(
+    r"(x-)?request-id|openai-(model|version)|x-amzn-requestid|x-amzn-bedrock-[a-z-]+-token-count"
+)
+# What is simulated and spoils nothing.
+_HARMLESS = frozenset(("response_delay", "slow_tokens"))
 _NONE = Refusal(
     "timeout", "not_in_cache", "The answer to this is not in the cache, and the call asked for no other."
 )
@@ -42,6 +53,7 @@ class Hit:
 
     stored: Stored
     content: Recalled
+    reading: Reading
     headers: tuple[tuple[str, str], ...]
 
 
@@ -53,9 +65,12 @@ class Caching:
         path: Path,
         settings: CacheSettings,
         dispatch: Dispatch,
-        mint: Callable[[int], str],
+        redaction: Redaction,
+        mint: Callable[[int], str] = mint,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """What `redaction` would take out of a captured body does not get into this file either."""
+        self._redaction = redaction
         self._settings = settings
         self._terms = cachecontrol.Terms(settings.ttl, settings.max_ttl)
         self._dispatch = dispatch
@@ -77,29 +92,34 @@ class Caching:
             self._answers.close()
 
     def look(self, exchange: Exchange, listener_mode: str) -> Hit | Refusal | None:
-        """What is known already; None if the provider has to be asked, whose answer may then be kept."""
+        """What is known already; None if the provider has to be asked, whose answer may then be kept.
+
+        A fault in here leaves a call that has missed. What is found counts once it is `given`.
+        """
         wish = self._wish(exchange, listener_mode)
-        if wish is None or self._answers is None:
+        if wish is None:
             return None
-        exchange.cache_wish = wish
-        exchange.cache = "miss" if wish.read or wish.store else "bypass"
-        if exchange.cache == "bypass":
-            return None
-        self.mark(exchange)
-        found = self._found(exchange, wish) if wish.read and exchange.fingerprint else None
-        if found is None:
-            return _NONE if wish.only else None
-        exchange.cache, exchange.recalled = "hit", found.stored
-        exchange.reading = reading(found.stored)
-        self._answers.hit(found.stored.key)
-        return found
+        found = None
+        if self._answers is not None:
+            exchange.cache_wish, exchange.cache = wish, "miss" if wish.read or wish.store else "bypass"
+            self.mark(exchange)
+            if wish.read and exchange.fingerprint:
+                found = self._found(self._answers, exchange, wish)
+        return _NONE if found is None and wish.only else found
+
+    def given(self, exchange: Exchange, hit: Hit) -> None:
+        exchange.cache, exchange.recalled, exchange.reading = "hit", hit.stored, hit.reading
+        if self._answers is not None:
+            self._answers.hit(hit.stored.key)
 
     def mark(self, exchange: Exchange) -> None:
         """The key of what is asked now; another target may be asked something else."""
         exchange.fingerprint = b""
-        if exchange.cache != "miss" or len(exchange.request_body) > _BODY_LIMIT:
+        if exchange.cache != "miss":
             return
-        exchange.fingerprint = fingerprint(self._asked(exchange)) or b""
+        scope = self._scope(exchange)
+        if scope and len(exchange.request_body) <= _BODY_LIMIT:
+            exchange.fingerprint = fingerprint(self._asked(exchange, scope)) or b""
         if not exchange.fingerprint:
             exchange.cache = "bypass"
 
@@ -117,23 +137,24 @@ class Caching:
         if exchange.cache != "miss" or not self.wants(exchange, exchange.status or 0):
             return
         body = self._said(exchange)
-        if not body or len(body) > self._settings.max_object or not _is_whole(exchange, row):
+        if not body or len(body) > self._settings.max_object or not _is_whole(exchange, row, body):
             return
-        if unkeyed(exchange, body) != body:
-            return  # a provider that repeats keys
-        if self._answers is not None and self._answers.put(self._stored(exchange, row, body)):
+        found = exchange.reading
+        assert found is not None
+        said = found.text_parts if exchange.stream else ""  # what events say together
+        check = partial(_is_fit, secrets=secrets(exchange), said=said, finds=self._redaction.finds)
+        if self._answers is not None and self._answers.put(self._stored(exchange, row, body), check):
             exchange.cache = row.cache = "stored"
 
     def headers(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
         """What an answer says of the cache (RFC 9211; `X-Cache` for people), where that was asked."""
         if not exchange.cache:
             return ()
-        key = exchange.fingerprint.hex()[:16]
-        stored = exchange.recalled
+        stored, key = exchange.recalled, exchange.fingerprint.hex()[:16]
         if stored is None:
-            why = "fwd=bypass" if exchange.cache == "bypass" else f'fwd=uri-miss; key="{key}"'
-            word = "BYPASS" if exchange.cache == "bypass" else "MISS"
-            return (("x-cache", word), ("cache-status", f"llm-intercept; {why}"))
+            word, why = ("BYPASS", "bypass") if exchange.cache == "bypass" else ("MISS", "uri-miss")
+            named = f'; key="{key}"' if key else ""
+            return (("x-cache", word), ("cache-status", f"llm-intercept; fwd={why}{named}"))
         now = self._now()
         left, age = stored.expires_us / 1e6 - now, now - stored.id / 1e6
         return (
@@ -153,41 +174,43 @@ class Caching:
             return None
         return cachecontrol.wish(mode, exchange.request_headers.get("cache-control", ""), self._terms)
 
-    def _found(self, exchange: Exchange, wish: cachecontrol.Wish) -> Hit | None:
-        assert self._answers is not None
-        stored = self._answers.get(exchange.fingerprint)
+    def _found(self, answers: Answers, exchange: Exchange, wish: cachecontrol.Wish) -> Hit | None:
+        stored = answers.get(exchange.fingerprint)
         if stored is None:
             return None
         now = self._now()
         if wish.max_age is not None and now - stored.id / 1e6 > wish.max_age:
             return None
-        plain = self._dispatch.plain(exchange, exchange.request_body)
-        content = recall(exchange, stored, plain, now, self._mint)
-        return None if content is None else Hit(stored, content, stored.headers)
+        said = reading(stored)
+        plain = partial(self._dispatch.plain, exchange, exchange.request_body)
+        content = recall(exchange, stored, plain, now, self._mint, metered=said.usage.known)
+        return None if content is None else Hit(stored, content, said, stored.headers)
 
-    def _asked(self, exchange: Exchange) -> Asked:
+    def _asked(self, exchange: Exchange, scope: str) -> Asked:
         target = exchange.target
         assert target is not None
         written = exchange.upstream_body
         own = exchange.resent or self._dispatch.plain(exchange, exchange.request_body)
         sent = {} if exchange.translation is not None else exchange.request_headers
-        added = {name.lower(): value for name, value in exchange.extra_headers.items()}
         return Asked(
-            self._scope(exchange),
+            scope,
             exchange.provider.name,
             f"{target.host}:{target.port}",
             exchange.method,
             target.prefix + exchange.path,
-            {**sent, **added},
+            sent,
             own if written is None else written,
             exchange.splices if written is None else {},
+            {name.lower(): value for name, value in exchange.extra_headers.items()},
         )
 
     def _scope(self, exchange: Exchange) -> str:
-        """Who shares answers with this caller."""
+        """Who shares answers with this caller; "" for one who gets none, because nobody knows who it is."""
         who, scope = exchange.principal, self._settings.scope
-        if who is None or who.own_key or not who.token_id:
-            return f"own {who.project if who else ''}/{who.token if who else ''}"
+        if who is None:
+            return ""
+        if who.own_key or not who.token_id:
+            return _by_own_key(exchange, who)
         if scope == "all":
             return "all"
         return f"project {who.project}" if scope == "project" else f"token {who.token_id}"
@@ -219,7 +242,7 @@ class Caching:
             operation=row.operation,
             stream=exchange.stream,
             content_type=exchange.response_type,
-            headers=tuple((name, headers[name]) for name in _KEPT if name in headers),
+            headers=tuple(field for field in headers.items() if _KEPT.fullmatch(field[0])),
             body=body,
             tokens=(row.input_tokens or 0) + (row.output_tokens or 0),
             cost_nanos=row.cost_nanos,
@@ -236,11 +259,38 @@ def is_unchanged(hit: Hit, if_none_match: str) -> bool:
     return any(tag.strip().removeprefix("W/") == _etag(hit.stored) for tag in if_none_match.split(","))
 
 
-def _is_whole(exchange: Exchange, row: RequestRow) -> bool:
+def _by_own_key(exchange: Exchange, who: Principal) -> str:
+    """The very key. An AWS signature names a key that is not secret, and only the provider can check it.
+
+    Without any key the caller is one of all those who may ask a server that needs none; a field that may be
+    a key of a kind that is not known here makes it somebody, but not whom.
+    """
+    shown = exchange.foreign
+    if any(presented.where == "sigv4" for presented in shown):
+        return ""
+    if shown:
+        key = "\n".join(presented.value for presented in shown)
+        return f"own {who.project} {hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    unknown = who.own_key or any(name in exchange.request_headers for name in ("authorization", "cookie"))
+    return "" if unknown else f"nobody {who.project}"
+
+
+def _is_fit(answer: Stored, secrets: list[bytes], said: str, finds: Callable[[bytes], bool]) -> bool:
+    """No key is in it, nor what looks like one: it is given again as it was, or not at all."""
+    headers = "\n".join(value for _, value in answer.headers)
+    texts = (answer.body, *(text.encode("utf-8", "replace") for text in (said, headers)))
+    return not any(holds(text, secrets) or finds(text) for text in texts)
+
+
+def _is_whole(exchange: Exchange, row: RequestRow, body: bytes) -> bool:
     """All that the provider wanted to say, without a fault, and nothing of it simulated."""
     found = exchange.reading
-    if row.outcome != "ok" or exchange.failure or exchange.stopped or exchange.ended_by:
+    if row.outcome != "ok" or exchange.stopped or exchange.ended_by:
+        return False
+    if exchange.failure and not _HARMLESS.issuperset(exchange.failure.split(",")):
         return False
     if found is None or not found.complete or found.error_type:
         return False
-    return cachecontrol.is_whole(found.finish_reason, generated=row.operation in GENERATION)
+    if exchange.stream and found.room <= 0:
+        return False  # too long to have been read to its end
+    return cachecontrol.is_whole(found.finish_reason, body, generated=row.operation in GENERATION)

@@ -165,9 +165,9 @@ class Gateway:
         )
 
     def _open_books(self) -> None:
-        self.caching = Caching(self.home.cache_db, self.settings.cache, self.dispatch, assembly.mint)
         self._logs = Logs(self.home.logs, self.settings.log)
         self._capture = Capture(self.settings.capture)
+        self.caching = Caching(self.home.cache_db, self.settings.cache, self.dispatch, self._capture.redact)
         self.linting = Linting(self.settings.lint)
         self._journal = Journal(self.home.journal)
         self._writer = Writer(

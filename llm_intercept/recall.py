@@ -14,6 +14,7 @@ from llm_intercept.store.cache import Stored
 from llm_intercept.wire import codecs
 from llm_intercept.wire.codec import Context, Untranslatable
 from llm_intercept.wire.conceal import UsageFilter
+from llm_intercept.wire.dialects import MALFORMED
 from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
 from llm_intercept.wire.tap import Reading, Tap
 from llm_intercept.wire.translation import Side, Translation
@@ -28,22 +29,31 @@ class Recalled(NamedTuple):
 
 def reading(stored: Stored) -> Reading:
     """What the stored answer says of itself."""
-    tap = Tap(stored.dialect, stored.operation, stored.content_type, headers={})
+    tap = Tap(stored.dialect, stored.operation, stored.content_type, headers=dict(stored.headers))
     tap.feed(stored.body, 0.0)
     return tap.close()
 
 
 def recall(
-    exchange: Exchange, stored: Stored, plain: bytes, now: float, mint: Callable[[int], str]
+    exchange: Exchange,
+    stored: Stored,
+    plain: Callable[[], bytes],
+    now: float,
+    mint: Callable[[int], str],
+    *,
+    metered: bool,
 ) -> Recalled | None:
-    """None if it cannot be said as the client wants it. `plain` is the client's request."""
+    """None if it cannot be said as the client wants it. `plain` gives the client's request.
+
+    `metered`: the answer says what it has used. A stream that says nothing of it makes no whole answer.
+    """
+    if not metered and (exchange.asks_usage or (stored.stream and not exchange.stream)):
+        return None
     if exchange.translation is not None:
         return _translated(exchange.translation, stored, exchange.request_id)
-    if exchange.asks_usage and stored.stream and not reading(stored).usage.known:
-        return None
     if stored.stream == exchange.stream and _is_framed_so(exchange, stored):
         return Recalled(stored.content_type, _shown(exchange, stored))
-    own = _own(exchange, plain, now, mint)
+    own = _own(exchange, plain(), now, mint)
     return None if own is None else _translated(own, stored, exchange.request_id)
 
 
@@ -79,8 +89,11 @@ def _own(exchange: Exchange, plain: bytes, now: float, mint: Callable[[int], str
 def _translated(
     translation: Translation | EmbeddingTranslation, stored: Stored, request_id: str
 ) -> Recalled | None:
-    if not translation.stream:
+    if isinstance(translation, EmbeddingTranslation):
         reply = translation.reply(stored.body, stored.content_type, request_id)
         return Recalled(translation.content_type, reply.body) if reply.status < 400 else None
-    relay = translation.relay(stored.content_type)
-    return Recalled(translation.content_type, b"".join((*relay.feed(stored.body), *relay.close())))
+    try:
+        told = translation.retold(stored.body, stored.content_type)
+    except MALFORMED:
+        return None
+    return None if told is None else Recalled(translation.content_type, told)

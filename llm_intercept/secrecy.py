@@ -13,12 +13,13 @@ REDACTED = b"[redacted]"
 
 type Clean = Callable[[bytes], bytes]
 
+_SHORT = "gsk|xai|hf|r8|pplx|fw|csk|nvapi|tgp|vck|pa"
 # Shapes of keys as their issuers publish them, and our own tokens.
 _KEYS: tuple[bytes, ...] = (
     rb"(?:lli|llm_api)_[0-9A-Za-z]{12,}",
     rb"\bLLIA[A-Z2-7]{16}\b",
     rb"\bsk-[A-Za-z0-9_-]{16,}",
-    rb"\b(?:gsk|xai|hf|r8|pplx|fw|csk|nvapi|tgp|vck|pa)[-_][A-Za-z0-9_-]{20,}",
+    rb"\b(?:" + _SHORT.encode() + rb")[-_][A-Za-z0-9_-]{20,}",
     rb"\bAIza[0-9A-Za-z_-]{30,}",
     rb"\bya29\.[0-9A-Za-z_.-]{20,}",
     rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
@@ -34,6 +35,13 @@ _NAMED: tuple[bytes, ...] = (
     rb"((?i:\"?(?:authorization|x-api-key|api[_-]?key|secret[_-]?(?:access[_-]?)?key|password|access_token)\\{0,7}\"?"
     rb"\s{0,4}[:=]\s{0,4}\\{0,7}\"?))[^\s\"'\\,}&]{8,}",
 )
+# How they begin: `keyed` looks for these first, which is cheap.
+_BEGIN: tuple[bytes, ...] = (
+    *(b"lli_", b"llm_api_", b"LLIA", b"sk-", b"AIza", b"ya29.", b"AKIA", b"ASIA", b"github_pat_", b"eyJ"),
+    *(b"-----BEGIN ", *(b"gh%c_" % kind for kind in b"pousr"), *(b"xox%c-" % kind for kind in b"abprs")),
+    *(f"{name}{sign}".encode() for name in _SHORT.split("|") for sign in "-_"),
+)
+_NAMES = (b"bearer ", b"basic ", b"authorization", b"api", b"secret", b"password", b"access_token")
 SHAPES = re.compile(b"|".join(_KEYS))
 NAMED = tuple(re.compile(pattern) for pattern in _NAMED)
 _SECRET_NAME = re.compile(
@@ -62,6 +70,21 @@ def said(text: str) -> str:
 def named(text: bytes) -> bytes:
     """A name, a path or a model as it is kept: people paste keys where names belong."""
     return _RANDOM.sub(_unless_ordinary, SHAPES.sub(_unless_words, text))
+
+
+def keyed(text: bytes) -> bool:
+    """Whether there is anything in a body that is surely a key (`SHAPES`, `NAMED`)."""
+    if any(SHAPES.match(text, at) for begin in _BEGIN for at in _places(begin, text)):
+        return True
+    lower = text.lower()
+    return any(name.match(text, at) for word in _NAMES for at in _places(word, lower) for name in NAMED)
+
+
+def _places(word: bytes, text: bytes) -> Iterator[int]:
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + 1)
 
 
 def traced(error: BaseException, clean: Clean = bytes) -> str:

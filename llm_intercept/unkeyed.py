@@ -25,13 +25,23 @@ _HELD = re.compile(
 
 def unkeyed(exchange: Exchange, text: bytes) -> bytes:
     """Without the stored key, what the client showed, and what settings add; these may look like anything."""
-    return without(text, [*stored(exchange), *_shown(exchange)])
+    return without(text, secrets(exchange))
+
+
+def secrets(exchange: Exchange) -> list[bytes]:
+    """Those that `unkeyed` takes out."""
+    return [*stored(exchange), *_shown(exchange)]
+
+
+def holds(text: bytes, secrets: Iterable[bytes]) -> bool:
+    """Whether one of them is in it, however it is written there."""
+    return any(written in text for secret in secrets for written in _writings(secret))
 
 
 def unspread(exchange: Exchange, body: bytes) -> bytes:
     """Without the same keys where they lie across the events of a stream."""
-    secrets = [*stored(exchange), *_shown(exchange)]
-    return spread.without(body, lambda text: _places(secrets, text)) if secrets else body
+    known = secrets(exchange)
+    return spread.without(body, lambda text: _places(known, text)) if known else body
 
 
 def _places(secrets: Iterable[bytes], text: bytes) -> Iterator[tuple[int, int]]:

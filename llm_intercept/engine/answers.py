@@ -7,7 +7,9 @@ import logging
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from llm_intercept.secrecy import traced
 from llm_intercept.store.cache import AnswerStore, Stored
@@ -16,6 +18,24 @@ log = logging.getLogger(__name__)
 
 WAITING_BYTES = 64_000_000
 _HOUSEKEEPING_S = 60.0
+# A file that is gone, locked, full or damaged; a row that somebody has changed; no room for a thread.
+_FAULTS = (sqlite3.Error, zlib.error, ValueError, TypeError, LookupError, RuntimeError)
+
+
+type Check = Callable[[Stored], bool]
+
+
+def _anything(answer: Stored) -> bool:
+    return True
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """An answer that is not on the disk yet; `fit` is None while nobody has looked."""
+
+    answer: Stored
+    check: Check
+    fit: bool | None = None
 
 
 class Answers:
@@ -26,7 +46,7 @@ class Answers:
         self._max_bytes = max_bytes
         self._now = now
         self._lock = threading.Lock()
-        self._fresh: dict[bytes, Stored] = {}  # on their way to the disk
+        self._fresh: dict[bytes, _Fresh] = {}  # on their way to the disk
         self._fresh_bytes = 0
         self._hits: dict[bytes, tuple[int, int]] = {}
         self._waiting = threading.Event()
@@ -40,12 +60,12 @@ class Answers:
         """The answer with this key, unless it is out of date. Is not a hit yet: see `hit`."""
         now_us = round(self._now() * 1e6)
         with self._lock:
-            found = self._fresh.get(key)
-        if found is not None and found.expires_us > now_us:
-            return found
+            fresh = self._fresh.get(key)
+        if fresh is not None and fresh.answer.expires_us > now_us:
+            return fresh.answer if self._is_fit(fresh) else None
         try:
             return self._store.get(key, now_us)
-        except (sqlite3.Error, ValueError, LookupError) as error:
+        except _FAULTS as error:
             self._note("read", error)
             return None
 
@@ -56,15 +76,18 @@ class Answers:
             self._hits[key] = count + 1, round(self._now() * 1e6)
         self._wake()
 
-    def put(self, answer: Stored) -> bool:
-        """Whether it will be stored: not while the disk is too far behind."""
+    def put(self, answer: Stored, check: Check = _anything) -> bool:
+        """Whether it will be stored, if `check` finds it fit: not while the disk is too far behind.
+
+        That takes its time, so it is done before the answer is written, or given for the first time.
+        """
         with self._lock:
             if self._fresh_bytes + len(answer.body) > WAITING_BYTES:
                 self.dropped += 1
                 return False
             former = self._fresh.pop(answer.key, None)
-            self._fresh[answer.key] = answer
-            self._fresh_bytes += len(answer.body) - (len(former.body) if former else 0)
+            self._fresh[answer.key] = _Fresh(answer, check)
+            self._fresh_bytes += len(answer.body) - (len(former.answer.body) if former else 0)
         self._wake()
         return True
 
@@ -77,41 +100,61 @@ class Answers:
 
     def _wake(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="cache-writer", daemon=True)
-            self._thread.start()
+            self._attempt("written", self._start)
         if not self._waiting.is_set():
             self._waiting.set()
 
+    def _start(self) -> None:
+        with self._lock:  # answers come from more than one thread
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="cache-writer", daemon=True)
+                thread.start()
+                self._thread = thread
+
     def _run(self) -> None:
-        while not self._closing:
+        closing = False
+        while not closing:
             self._waiting.wait()
             self._waiting.clear()
-            if not self._closing:
+            closing = self._closing  # what came before that is written below
+            if not closing:
                 time.sleep(0.1)  # several at a time
             self._write()
-            if time.monotonic() >= self._due:
+            if time.monotonic() >= self._due and not closing:
                 self._due = time.monotonic() + _HOUSEKEEPING_S
                 self._attempt("tidied", lambda: self._store.evict(round(self._now() * 1e6), self._max_bytes))
 
     def _write(self) -> None:
         with self._lock:
-            answers = list(self._fresh.values())
+            waiting = list(self._fresh.values())
             hits, self._hits = self._hits, {}
+        answers = [fresh.answer for fresh in waiting if self._is_fit(fresh)]
         if answers:
             self._attempt("written", lambda: self._store.put(answers))
         if hits:
             counted = [(key, count, last) for key, (count, last) in hits.items()]
             self._attempt("written", lambda: self._store.used(counted))
         with self._lock:
-            for answer in answers:
-                if self._fresh.get(answer.key) is answer:
-                    del self._fresh[answer.key]
-                    self._fresh_bytes -= len(answer.body)
+            for fresh in waiting:
+                if self._fresh.get(fresh.answer.key) is fresh:
+                    del self._fresh[fresh.answer.key]
+                    self._fresh_bytes -= len(fresh.answer.body)
+
+    def _is_fit(self, fresh: "_Fresh") -> bool:
+        fit = fresh.fit
+        if fit is None:
+            try:
+                fit = fresh.check(fresh.answer)
+            except _FAULTS as error:
+                self._note("filled", error)
+                fit = False
+            fresh.fit = fit
+        return fit
 
     def _attempt(self, what: str, work: Callable[[], object]) -> None:
         try:
             work()
-        except (sqlite3.Error, ValueError, LookupError) as error:
+        except _FAULTS as error:
             self._note(what, error)
         else:
             self.problem = ""

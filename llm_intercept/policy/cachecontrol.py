@@ -19,6 +19,7 @@ type CacheMode = Literal["off", "opt-in", "on"]
 MODES: tuple[CacheMode, ...] = ("off", "opt-in", "on")
 
 _DIRECTIVE = re.compile(r"""([a-z-]+)(?:\s*=\s*"?([^",\s]*)"?)?""", re.IGNORECASE)
+_REASON = re.compile(rb'"finish_?[rR]eason"\s{0,9}:\s{0,9}"([^"\\]{0,60})"')
 # Why an answer ended, where it said all that it wanted to. Whatever else is there is not to be repeated.
 _ENDED_WELL = frozenset(
     (
@@ -37,9 +38,6 @@ class Wish:
     ttl: float
     max_age: float | None = None
     only: bool = False
-
-
-NOTHING = Wish(read=False, store=False, ttl=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def wish(mode: str, header: str, terms: Terms) -> Wish | None:
     if mode == "opt-in" and not (age or "public" in said or "only-if-cached" in said):
         return None
     if "no-store" in said or "private" in said:
-        return NOTHING
+        return Wish(read=False, store=False, ttl=0.0, only="only-if-cached" in said)
     ttl = min(age, terms.max_ttl) if age else terms.ttl
     if mode == "on":
         ttl = max(ttl, terms.ttl)
@@ -84,8 +82,12 @@ def chosen(listener: str, project: str | None, settings: str) -> str:
     return listener or project or settings
 
 
-def is_whole(finish_reason: str, *, generated: bool) -> bool:
-    """Whether an answer said all that it wanted: not cut at its length, not blocked, not paused."""
+def is_whole(finish_reason: str, body: bytes, *, generated: bool) -> bool:
+    """Whether an answer said all that it wanted: not cut at its length, not blocked, not paused.
+
+    Where there are several answers in one, each of them.
+    """
     if not generated:
         return True
-    return finish_reason.lower() in _ENDED_WELL
+    reasons = (finish_reason, *(found[1].decode("utf-8", "replace") for found in _REASON.finditer(body)))
+    return all(reason.lower() in _ENDED_WELL for reason in reasons)

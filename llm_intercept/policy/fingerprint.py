@@ -21,11 +21,14 @@ VOLATILE = frozenset(
 )
 """Top-level members of bodies that no answer depends on."""
 
-HEADERS = ("anthropic-beta", "anthropic-version", "openai-beta")
-"""Fields that change what an answer is."""
+SAYING = re.compile(
+    r"anthropic-(?!dangerous)[a-z-]+|openai-[a-z-]+|x-amzn-bedrock-(?!accept$)[a-z-]+|azureml-[a-z-]+"
+    r"|x-ms-model-[a-z-]+|x-vertex-[a-z-]+|x-goog-user-project|extra-parameters"
+)
+"""Fields of a client that change what an answer is: betas, guardrails, deployments, whose account it is."""
 
 # An answer to these is about something that the provider keeps, and may be another one the next time.
-_BOUND = frozenset(("previous_response_id", "conversation", "background"))
+_BOUND = frozenset(("previous_response_id", "conversation", "background", "container"))
 _HOW = frozenset(("key", "alt"))
 _STREAMED = re.compile(
     r":stream(?P<of>GenerateContent|RawPredict)\b|(?P<sub>/converse|/invoke)-(?:with-response-)?stream\b"
@@ -34,7 +37,10 @@ _STREAMED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as its provider will get it. `scope`: who shares its answer; `path` has its query."""
+    """A request as its provider will get it. `scope`: who shares its answer; `path` has its query.
+
+    `added` are the fields that settings and the plan put on it: each of them counts.
+    """
 
     scope: str
     provider: str
@@ -44,6 +50,7 @@ class Asked:
     headers: Mapping[str, str] = field(repr=False)  # lower-case names
     body: bytes = field(repr=False)
     replaced: Mapping[str, object] = field(default_factory=dict, repr=False)  # in the body, top-level
+    added: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def fingerprint(asked: Asked) -> bytes | None:
@@ -52,14 +59,19 @@ def fingerprint(asked: Asked) -> bytes | None:
         document = orjson.loads(asked.body)
     except ValueError:
         return None
-    if not isinstance(document, dict) or any(document.get(name) for name in _BOUND):
+    if not isinstance(document, dict):
         return None
-    said = {name: value for name, value in {**document, **asked.replaced}.items() if name not in VOLATILE}
+    whole = {**document, **asked.replaced}
+    if any(whole.get(name) for name in _BOUND):
+        return None
+    said = {name: value for name, value in whole.items() if name not in VOLATILE}
     place, _, query = asked.path.partition("?")
+    # Other bytes than UTF-8 would all be read as one and the same character; so they become none.
+    asked_for = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
     parts = [
         *(asked.scope, asked.provider, asked.host.lower(), asked.method, _whole(place)),
-        sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in _HOW),
-        [_value(name, asked.headers) for name in HEADERS],
+        sorted(pair for pair in asked_for if pair[0] not in _HOW),
+        _said({**asked.headers, **asked.added}, asked.added),
     ]
     try:
         text = orjson.dumps([parts, said], option=orjson.OPT_SORT_KEYS)
@@ -79,6 +91,12 @@ def _whole(path: str) -> str:
     return _STREAMED.sub(named, path)
 
 
-def _value(name: str, headers: Mapping[str, str]) -> list[str]:
+def _said(headers: Mapping[str, str], added: Mapping[str, str]) -> dict[str, list[str]]:
+    """What fields say; those that are not sent say nothing."""
+    counts = (name for name in headers if name in added or SAYING.fullmatch(name))
+    return {name: value for name in counts if (value := _value(headers[name]))}
+
+
+def _value(text: str) -> list[str]:
     """Lists in any order say the same."""
-    return sorted(part for item in headers.get(name, "").split(",") if (part := item.strip()))
+    return sorted(part for item in text.split(",") if (part := item.strip()))

@@ -112,21 +112,29 @@ class Totals:
 
 
 class AnswerStore:
-    """One open `cache.db`; used by one thread at a time (`lock`). What it holds can be lost without harm."""
+    """One open `cache.db`; used by one thread at a time (`lock`). What it holds can be lost without harm.
+
+    Look-ups have a connection of their own: they wait neither for what is being written nor for its locks.
+    """
 
     def __init__(self, path: Path) -> None:
         migrate(path, CACHE)
         self._connection = connect(path)
         self._lock = threading.Lock()
+        self._reader = connect(path, readonly=True)
+        self._reader.execute("PRAGMA busy_timeout = 50")  # a call is waiting
+        self._reading = threading.Lock()
 
     def close(self) -> None:
+        with self._reading:
+            self._reader.close()
         with self._lock:
             self._connection.close()
 
     def get(self, key: bytes, now_us: int) -> Stored | None:
         """The answer that has this key, if it is not out of date."""
-        with self._lock:
-            row = self._connection.execute(
+        with self._reading:
+            row = self._reader.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM answers WHERE key = ? AND expires_us > ?",  # noqa: S608
                 (key, now_us),
             ).fetchone()

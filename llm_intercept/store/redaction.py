@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from llm_intercept.errors import ConfigError
-from llm_intercept.secrecy import NAMED, REDACTED, SHAPES, shown_name
+from llm_intercept.secrecy import NAMED, REDACTED, SHAPES, keyed, shown_name
 
 __all__ = ["REDACTED", "Redaction", "shown_name"]
 
@@ -22,6 +22,10 @@ class Redaction:
         for own in self._own:
             body = own.sub(REDACTED, body)
         return body
+
+    def finds(self, text: bytes) -> bool:
+        """Whether it would take anything out."""
+        return keyed(text) or any(own.search(text) for own in self._own)
 
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Where it would take something out."""

@@ -5,7 +5,8 @@ back to the client is always well-formed in its dialect; a fault inside becomes 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -82,6 +83,26 @@ class Translation:
         """A whole answer of the provider as one for the client; a failure inside has its own status."""
         source = _Source(self.upstream, content_type, "")
         return self.folded([*source.feed(body), *source.close()], request_id)
+
+    def retold(self, body: bytes, content_type: str) -> bytes | None:
+        """An answer from before as the client wants it; None for one that cannot be told to its end.
+
+        Leaves everything as it was: then the provider's new answer comes this way.
+        """
+        again = copy(self)
+        again.context = replace(self.context, warnings=[*self.context.warnings])
+        again.lint, again._unshown = None, Unshown() if self._unshown is not None else None
+        source = _Source(self.upstream, content_type, "")
+        events = [*source.feed(body), *source.close()]
+        if isinstance(fold(events), Failure):
+            return None
+        if self.stream:
+            sink = _Streaming(again)
+            told = sink.feed(events) + sink.close()
+        else:
+            told = again.folded(events, "").body
+        self.context.warnings = again.context.warnings
+        return told
 
     def shown(self, events: Iterable[Event]) -> Iterable[Event]:
         """What of the answer the client wants to see."""
