@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from llm_intercept import counting
 from llm_intercept.dispatch import Dispatch
-from llm_intercept.engine.admission import NOTHING, Actual, Admission, Reservation
+from llm_intercept.engine.admission import NOTHING, UNKNOWN, Actual, Admission, Reservation
 from llm_intercept.engine.extending import Plan
 from llm_intercept.errors import Refusal
 from llm_intercept.exchange import Exchange, Principal
@@ -28,6 +28,7 @@ from llm_intercept.wire.usage import Usage
 
 _NOBODY = Principal(project="", token="")
 _NOT_SENT = frozenset(("refused", "connect_failed"))
+_ANSWERED = frozenset(("ok", "interrupted"))
 _METERED = ("tokens", "cost")
 _CHARGED = GENERATION | MEDIA | {"embeddings"}  # by tokens: an answer that tells none has taken some
 _SENT = '"sent":'
@@ -281,14 +282,16 @@ def parties(exchange: Exchange) -> Parties:
 
 
 def actual(row: RequestRow, worst: Worst | None, ceiling: Decimal | None) -> Actual:
-    """What counts is what the row says. An answer of which nothing is known counts as the worst case."""
-    if row.outcome == "interrupted":
-        return Actual(requests=1)
+    """What counts is what the row says. An answer of which nothing is known counts as the worst case.
+
+    One that ended with its proxy counts as all that was held for it: budgets must not last longer for crashes.
+    """
+    if row.outcome == "interrupted" and not row.phases:  # read back from a journal
+        return UNKNOWN
     if row.outcome in _NOT_SENT or not (row.attempts or _SENT in row.phases):
         return NOTHING
-    unknown = row.outcome == "ok" and not row.usage_source and row.operation in _CHARGED
-    if unknown and worst is not None:
-        return in_full(worst)
+    if row.outcome in _ANSWERED and not row.usage_source and row.operation in _CHARGED:
+        return in_full(worst) if worst is not None and row.outcome == "ok" else UNKNOWN
     tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
     cost = row.cost_nanos
     if cost is None:

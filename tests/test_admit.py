@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from llm_intercept.admit import actual, quota_of
-from llm_intercept.engine.admission import NOTHING, Actual
+from llm_intercept.engine.admission import NOTHING, UNKNOWN, Actual
 from llm_intercept.exchange import Principal
 from llm_intercept.policy.limit_texts import sentence
 from llm_intercept.policy.worst_case import Worst
@@ -32,13 +32,24 @@ def row(outcome: str = "ok", attempts: int = 1, **more: object) -> RequestRow:
         (row("connect_failed"), NOTHING),
         (row("internal_error", 0), NOTHING),
         (row("internal_error", 1), Actual(1)),
-        (row("interrupted", 0), Actual(1)),
+        (row("interrupted", 0), UNKNOWN),
+        (row("interrupted", 0, phases='{"received":0}'), NOTHING),
+        (row("interrupted", phases='{"received":0,"sent":812}'), UNKNOWN),
+        (row("interrupted", phases='{"received":0,"sent":812}', cost_nanos=77, **TOKENS), Actual(1, 14, 77)),
         (row("ok", 0), NOTHING),
         (row("ok", 0, phases='{"received":0,"sent":812}', cost_nanos=5, **TOKENS), Actual(1, 14, 5)),
     ],
 )
 def test_what_a_row_comes_to(given: RequestRow, expected: Actual) -> None:
     assert actual(given, WORST, None) == expected
+
+
+def test_an_answer_without_figures_counts_as_what_was_held_for_it_if_the_worst_case_is_not_known() -> None:
+    """As of a process that died between a call's row and its settlement."""
+    assert actual(row(), None, None) == UNKNOWN
+    assert [UNKNOWN.of(measure, 700) for measure in ("tokens", "cost", "concurrency")] == [700, 700, 0]
+    assert (UNKNOWN.of("requests", 1), UNKNOWN.of("requests"), UNKNOWN.of("tokens")) == (1, 1, 0)
+    assert Actual(1, 14, 77).of("tokens", 700) == 14
 
 
 def test_what_has_no_price_costs_the_ceiling() -> None:

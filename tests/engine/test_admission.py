@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import races
-from llm_intercept.engine.admission import NOTHING, Actual, Admission, Reservation
+from llm_intercept.engine.admission import NOTHING, UNKNOWN, Actual, Admission, Reservation
 from llm_intercept.engine.events import Event
 from llm_intercept.engine.thresholds import Thresholds
 from llm_intercept.home import Home
@@ -281,7 +281,12 @@ def _die(admission: Admission) -> None:
 
 @pytest.mark.parametrize(
     ("known", "left"),
-    [({}, (0, 0)), ({"a": Actual(1, 40, 0)}, (40, 0)), ({"other": Actual(1, 40, 0)}, (0, 0))],
+    [
+        ({}, (0, 0)),
+        ({"a": Actual(1, 40, 0)}, (40, 0)),
+        ({"a": UNKNOWN}, (WORST.tokens, 0)),
+        ({"other": Actual(1, 40, 0)}, (0, 0)),
+    ],
 )
 def test_the_dead_are_swept(place: Place, known: dict[str, Actual], left: tuple[int, int]) -> None:
     limits = limit("tokens", 100), limit("concurrency", 1)
