@@ -24,6 +24,7 @@ ALIASES = {
     "reasons": "openai/o3",
     "claude": "anthropic/claude-opus-4-8",
     "older": "anthropic/claude-sonnet-4-5",
+    "oss": "lmstudio/gpt-oss-20b",
     "unknown": "together/somebody/new-model",
     "codex": "openai/gpt-4o",
 }
@@ -78,6 +79,7 @@ def sent(planner: Planner, exchange: Exchange, **members: Any) -> dict[str, Any]
         ("groq", {"logprobs": True, "top_logprobs": 2}, {}, ["logprobs", "top_logprobs"]),
         ("reasons", {"temperature": 0.5, "max_tokens": 9}, {"max_completion_tokens": 9}, ["temperature"]),
         ("reasons", {"max_tokens": 10**9}, {"max_completion_tokens": 100_000}, ["max_tokens"]),
+        ("oss", {"max_tokens": 9}, {"max_tokens": 9}, []),
         ("unknown", {"seed": 1, "logprobs": True}, {"seed": 1, "logprobs": True}, []),
         ("deepseek", {"response_format": {"type": "json_object"}, "seed": 2}, None, []),
     ],

@@ -95,12 +95,11 @@ def _limit(found: Fit, dialect: str, said: Mapping[str, Any], target: Target) ->
 
 
 def _known_as(dialect: str, name: str, newer: bool, target: Target) -> str:
-    """OpenAI's models that reason know one word only, most other servers only the other."""
-    if dialect != "openai_chat":
+    """OpenAI's models that reason, which take no temperature either, know one word only; Mistral's the other."""
+    if dialect != "openai_chat" or _NEWER in target.rejects:
         return name
-    if _NEWER in target.rejects:
-        return name
-    return _NEWER if newer or target.reasoning == "effort" else name
+    reasons = target.reasoning == "effort" and "temperature" in target.rejects
+    return _NEWER if newer or reasons else name
 
 
 def _deeper(dialect: str, said: Mapping[str, Any], target: Target) -> Iterator[bool]:
