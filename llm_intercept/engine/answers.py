@@ -53,8 +53,7 @@ class Answers:
         self._closing = False
         self._due = 0.0
         self._thread: threading.Thread | None = None
-        self.dropped = 0
-        self.problem = ""
+        self.problems: dict[str, str] = {}  # by what cannot be done with the file at present
 
     def get(self, key: bytes) -> Stored | None:
         """The answer with this key, unless it is out of date. Is not a hit yet: see `hit`."""
@@ -64,10 +63,12 @@ class Answers:
         if fresh is not None and fresh.answer.expires_us > now_us:
             return fresh.answer if self._is_fit(fresh) else None
         try:
-            return self._store.get(key, now_us)
+            found = self._store.get(key, now_us)
         except _FAULTS as error:
             self._note("read", error)
             return None
+        self.problems.pop("read", None)
+        return found
 
     def hit(self, key: bytes) -> None:
         """It was given to a client."""
@@ -83,7 +84,6 @@ class Answers:
         """
         with self._lock:
             if self._fresh_bytes + len(answer.body) > WAITING_BYTES:
-                self.dropped += 1
                 return False
             former = self._fresh.pop(answer.key, None)
             self._fresh[answer.key] = _Fresh(answer, check)
@@ -146,7 +146,7 @@ class Answers:
             try:
                 fit = fresh.check(fresh.answer)
             except _FAULTS as error:
-                self._note("filled", error)
+                self._note("filled from this answer", error)
                 fit = False
             fresh.fit = fit
         return fit
@@ -157,10 +157,10 @@ class Answers:
         except _FAULTS as error:
             self._note(what, error)
         else:
-            self.problem = ""
+            self.problems.pop(what, None)
 
     def _note(self, what: str, error: Exception) -> None:
         """Once for as long as it lasts."""
-        if not self.problem:
+        if what not in self.problems:
             log.warning("cache.db cannot be %s: %s", what, traced(error))
-        self.problem = f"{type(error).__name__}: {error}"
+        self.problems[what] = f"{type(error).__name__}: {error}"
