@@ -18,6 +18,12 @@ from llm_intercept.secrecy import said
 type Kind = Literal["text", "number", "area", "select", "check", "secret"]
 type Options = Sequence[tuple[str, str]]
 
+# for projects and listeners; what stands for "as settings say" comes before them
+STORED_ANSWERS: Options = (
+    ("off", "Off: every call goes to the provider"),
+    ("opt-in", "Only for calls that ask for it"),
+    ("on", "On: the same is answered again"),
+)
 NAMES = "1 to 64 of A-Z a-z 0-9 . _ -"
 _COMMAND_CLAUSE = re.compile(r"[;,]\s+(?:or run )?`llm-intercept [^`]*`[^;]*$|\s*\(llm-intercept [^)]*\)")
 _AMOUNT = re.compile(r"\$?([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kmb]?)", re.IGNORECASE)

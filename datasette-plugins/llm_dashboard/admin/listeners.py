@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from datasette import Response
 
-from llm_dashboard.admin.forms import NAMES, Field, Form, Section, plain_options, whole
+from llm_dashboard.admin.forms import NAMES, STORED_ANSWERS, Field, Form, Section, plain_options, whole
 from llm_dashboard.admin.visit import Visit
 from llm_intercept import presence
 from llm_intercept.cli.ports import is_free
@@ -27,8 +27,10 @@ _BLAME = (
     ("provider", "provider"),
     ("URL", "mode"),
     ("local needs", "mode"),
+    ("cache answers", "cache"),
 )
 _AUTH = (("", "As in settings"), ("required", "Every call needs a token"), ("open", "Calls may come without"))
+_CACHE = (("", "As the project or settings say"), *STORED_ANSWERS)
 
 
 async def new(visit: Visit) -> Response:
@@ -110,6 +112,7 @@ def _sections(projects: list[str], providers: list[str]) -> list[Section]:
                 Field("provider", "Provider", "select", "For calls whose path names none.",
                       options=plain_options(providers, "Any")),
                 Field("auth", "Tokens", "select", options=_AUTH),
+                Field("cache", "Stored answers", "select", "Goes before what the project says.", _CACHE),
                 Field("start", "Start it as well", "check"),
             ),
         ),
@@ -123,6 +126,7 @@ def _options(form: Form) -> dict[str, Any]:
         "host": form.text("host") or "127.0.0.1",
         "project": form.text("project"),
         "auth": form.text("auth"),
+        "cache": form.text("cache"),
     }
 
 

@@ -5,7 +5,15 @@ from typing import Any
 from datasette import Response
 
 from llm_dashboard.admin import policies
-from llm_dashboard.admin.forms import NAMES, Field, Form, Section, number_of, plain_options
+from llm_dashboard.admin.forms import (
+    NAMES,
+    STORED_ANSWERS,
+    Field,
+    Form,
+    Section,
+    number_of,
+    plain_options,
+)
 from llm_dashboard.admin.visit import Visit
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
@@ -13,7 +21,12 @@ from llm_intercept.store.projects import Project
 
 PATH = "/-/llm/manage/projects"
 PAGE = 50
-_BLAME = (("cannot be the name", "name"), ("exists already", "name"), ("user", "owner"))
+_BLAME = (
+    ("cannot be the name", "name"),
+    ("exists already", "name"),
+    ("user", "owner"),
+    ("cache answers", "cache"),
+)
 _HANGUP = (
     ("cut", "Cut: end the call at the provider"),
     ("drain", "Drain: read it to its end"),
@@ -24,6 +37,7 @@ _CAPTURE = (
     ("errors", "Bodies of calls that failed"),
     ("all", "All bodies"),
 )
+_CACHE = (("default", "As in settings"), *STORED_ANSWERS)
 
 
 async def page(visit: Visit) -> Response:
@@ -46,7 +60,9 @@ async def page(visit: Visit) -> Response:
 
 
 async def new(visit: Visit) -> Response:
-    form = Form(_sections(await _names(visit), new=True), {"hangup": "cut", "capture": "default"})
+    form = Form(
+        _sections(await _names(visit), new=True), {"hangup": "cut", "capture": "default", "cache": "default"}
+    )
     if visit.posting:
         form.take(await visit.posted())
         options = _options(form)
@@ -158,11 +174,18 @@ def _sections(users: list[str], *, new: bool) -> list[Section]:
         _HANGUP,
     )
     capture = Field("capture", "Bodies that are kept", "select", options=_CAPTURE)
+    cache = Field(
+        "cache",
+        "Stored answers",
+        "select",
+        "Calls of this project that ask the same again can be answered out of the cache, for nothing.",
+        _CACHE,
+    )
     active = Field("active", "In use; when off, all its tokens are refused until it is on again", "check")
     first = [name, known] if new else [known]
     return [
         Section("Project", [*first, members, *([] if new else [active])]),
-        Section("Its calls", [hangup, capture]),
+        Section("Its calls", [hangup, capture, cache]),
         policies.section("What its calls may be", "nothing said: anything"),
     ]
 
@@ -173,19 +196,21 @@ def _values(project: Project) -> dict[str, str]:
         "members": "\n".join(project.members),
         "hangup": project.hangup,
         "capture": project.capture or "default",
+        "cache": project.cache or "default",
         "active": "yes" if project.active else "",
         **policies.values(project.policy),
     }
 
 
 def _options(form: Form) -> dict[str, Any]:
-    capture = form.text("capture")
+    capture, cache = form.text("capture"), form.text("cache")
     return {
         "name": form.text("name"),
         "owner": form.text("owner"),
         "members": form.words("members"),
         "hangup": form.text("hangup") or "cut",
         "capture": None if capture in ("", "default") else capture,
+        "cache": None if cache in ("", "default") else cache,
         "policy": policies.read(form),
     }
 
@@ -198,6 +223,7 @@ def _changes(form: Form, project: Project) -> dict[str, Any]:
         "remove": sorted(had - wanted),
         "hangup": form.text("hangup") or None,
         "capture": form.text("capture") or None,
+        "cache": form.text("cache") or None,
         "active": form.ticked("active"),
         "policy": policies.read(form),
     }

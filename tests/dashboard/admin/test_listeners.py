@@ -26,11 +26,14 @@ def test_one_is_made_as_the_form_says(admin: Admin) -> None:
         host="127.0.0.1",
         project="default",
         auth="required",
+        cache="on",
     )
     assert "It is stopped" in said(text)
+    assert "stored answers on" in text
     with admin.control() as control:
         listener = control.listeners.get("team")
     assert (listener.port, listener.project, listener.auth) == (port, "default", "required")
+    assert listener.cache == "on"
     assert admin.last_audit().action == "listener.create"
 
 

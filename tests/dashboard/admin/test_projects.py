@@ -23,6 +23,7 @@ def test_one_is_made_as_the_form_says(admin: Admin) -> None:
         members="grace",
         hangup="drain",
         capture="errors",
+        cache="on",
         models="gpt-5*\nclaude-*",
         parameters="max_tokens: ..4096\nreasoning_effort: low, medium",
         ips="10.0.0.0/8",
@@ -30,11 +31,12 @@ def test_one_is_made_as_the_form_says(admin: Admin) -> None:
     assert "checkout" in said(text)
     with admin.control() as control:
         project = control.projects.get("checkout")
-    assert (project.owner, project.members, project.hangup, project.capture) == (
+    assert (project.owner, project.members, project.hangup, project.capture, project.cache) == (
         "ada",
         ("grace",),
         "drain",
         "errors",
+        "on",
     )
     assert project.policy.models == ("gpt-5*", "claude-*")
     assert project.policy.text().count("4096") == 1
@@ -153,3 +155,16 @@ def test_the_default_project_stays(admin: Admin) -> None:
 
 def _call(id: int, project: str) -> RequestRow:
     return RequestRow(id, f"01970000-0000-7000-8000-{id % 10**12:012d}", project=project, outcome="ok")
+
+
+def test_which_answers_are_stored_is_shown_and_changed(admin: Admin) -> None:
+    admin.done("/projects/new", name="team", cache="opt-in")
+    assert "stored answers: opt-in" in admin.get("/projects")
+    assert '<option value="opt-in" selected>' in admin.get("/projects/team/edit")
+    for chosen, kept in (("off", "off"), ("default", None)):
+        admin.done("/projects/team/edit", hangup="cut", active="yes", cache=chosen)
+        with admin.control() as control:
+            assert control.projects.get("team").cache == kept
+    assert "stored answers" not in admin.get("/projects")
+    found = admin.refused("/projects/new", name="other", cache="often")
+    assert "use off, opt-in or on" in found["cache"]
