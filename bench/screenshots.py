@@ -37,6 +37,7 @@ from llm_intercept.policy.targets import parse_target
 from llm_intercept.policy.windows import span
 from llm_intercept.settings import CaptureSettings, Settings
 from llm_intercept.store.bodies import Body, Capture, write_bodies
+from llm_intercept.store.cache import AnswerStore, Stored
 from llm_intercept.store.control import Control
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.pools import Changes, KeyRow, write_changes
@@ -48,6 +49,7 @@ from llm_intercept.vault import Vault
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REQUEST_ID = "019a9f0c-7d1e-7c3a-9b5e-5b1f2c3d4e5f"
+HIT_ID = "019a9f0c-7d1e-7c3a-9b5e-5b1f2c3d4e60"
 DESK, PHONE = 1280, 390
 
 
@@ -86,6 +88,10 @@ SHOTS = (
     Shot("tokens-phone", "/-/llm/manage/tokens", width=PHONE, height=1400),
     Shot("project-phone", "/-/llm/manage/projects/checkout/edit", width=PHONE, height=1100),
     Shot("maintenance", "/-/llm/manage/maintenance"),
+    Shot("hit", f"/-/llm/requests/{HIT_ID}", height=1000),
+    Shot("cache", "/-/llm/manage/cache", height=1000),
+    Shot("cache-dark", "/-/llm/manage/cache/07070707", "dark", height=1000),
+    Shot("cache-phone", "/-/llm/manage/cache", width=PHONE, height=1400),
     Shot("report-phone", "/usage/by-model", "dark", PHONE, 1100),
 )  # fmt: skip
 # What each limit of the pictures has counted: of its amount, used and reserved.
@@ -208,14 +214,56 @@ def bodies() -> list[Body]:
     ]
 
 
+def twice(now: int) -> list[RequestRow]:
+    """A call that was stored, and one that asks the same."""
+    asked = {**CALLER, **ASKED, "credential": "", "upstream_sha256": ""}
+    answer: dict[str, Any] = {"status": 200, "outcome": "ok", "response_id": "msg_01AbCdEfGh", "finish_reason": "end_turn"}  # fmt: skip  # noqa: E501
+    hit = {"usage_source": "cache", "input_tokens": 0, "output_tokens": 0, "cost_nanos": 0, "priced": 1}
+    saved = {"saved_tokens": 3_180, "saved_nanos": 12_540_000}
+    phases = {"received": 0, "authenticated": 170, "first_byte": 900, "last_byte": 960, "recorded": 1_100}
+    times = {"duration_ms": 0.96, "ttfb_ms": 0.9, "overhead_ms": 0.9, "phases": json.dumps(phases)}
+    stored = RequestRow(now - 340_000_000, REQUEST_ID[:-2] + "61", cache="stored", **asked, **answer)
+    return [
+        stored,
+        RequestRow(now - 10_000_000, HIT_ID, cache="hit", **asked, **answer, **hit, **saved, **times),
+    ]
+
+
+def keep(answers: AnswerStore, now: int) -> None:
+    """What the page of stored answers lists."""
+    kinds = (
+        ("docs", "docs-laptop", "gpt-5-mini", "openai", "openai_chat", "chat", 3_480_000),
+        ("search", "search-ci", "text-embedding-3-small", "openai", "openai_chat", "embeddings", 41_200),
+        ("support-bot", "support-bot", "claude-haiku-4-5", "anthropic", "anthropic", "messages", 2_150_000),
+    )  # fmt: skip
+    said = {
+        "openai_chat": {"choices": [{"message": {"content": "Restart the worker, then run the job again."}}]},
+        "anthropic": {"type": "message", "content": [{"type": "text", "text": "It left the depot at noon."}]},
+    }  # fmt: skip
+    for number in range(9, 0, -1):
+        project, token, model, provider, dialect, operation, cost = kinds[number % 3]
+        body = json.dumps(said[dialect] if operation != "embeddings" else {"data": [{"embedding": [0.5]}]})
+        at = now - number * 1_860_000_000
+        answers.put([Stored(
+            at, bytes([number]) * 32, project, token, f"{REQUEST_ID[:-1]}{number}", provider,
+            f"api.{provider}.com", model, dialect, operation, False, "application/json", (), body.encode(),
+            cost // 1500, cost, at + (3_600_000_000 if number == 4 else 86_400_000_000),
+        )])  # fmt: skip
+    answers.used(
+        [(bytes([number]) * 32, number * 7 % 23, now - number * 60_000_000) for number in range(1, 9)]
+    )
+
+
 def prepare(home: Home, now: int) -> None:
     fill(home, 60_000, 60, now)
     with closing(connect(home.usage_db)) as usage:
         row = one_call(now - 20_000_000)
-        write_batch(usage, [row])
+        write_batch(usage, [row, *twice(now)])
         write_changes(usage, health(now), now)
     with closing(connect(home.bodies_db)) as stored:
         write_bodies(stored, Capture(CaptureSettings()), [(row.id, bodies())])
+    with closing(AnswerStore(home.cache_db)) as answers:
+        keep(answers, now)
     with closing(Control(home.control_db, Vault.load(home.secret_key, {}))) as control:
         furnish(control)
         with closing(Counters(home.limits_db)) as counters:

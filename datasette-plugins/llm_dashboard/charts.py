@@ -21,6 +21,8 @@ PHASES = (
     ("last_byte", "Receive answer", "flow"),
     ("recorded", "Record", "own"),
 )
+# Of a call that the cache has answered: nobody else was waited for.
+_RECALLED = {"first_byte": ("Look up", "own"), "first_token": ("Send", "own"), "last_byte": ("Send", "own")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,12 @@ class Bar:
     length: int
 
 
-def phase_bars(phases: dict[str, int]) -> list[Bar]:
+def phase_bars(phases: dict[str, int], *, recalled: bool = False) -> list[Bar]:
     """What happened between one stamp and the next; phases that were not reached are not drawn."""
     bars, before = [], 0
     for name, label, kind in PHASES:
         if name in phases:
+            label, kind = _RECALLED.get(name, (label, kind)) if recalled else (label, kind)
             bars.append(Bar(label, kind, before, max(0, phases[name] - before)))
             before = max(before, phases[name])
     return bars

@@ -35,7 +35,7 @@ async def page(datasette: Datasette, request: Request) -> Response:
         "call": call,
         "source": source,
         "phases": phases,
-        "waterfall": charts.waterfall(charts.phase_bars(phases)),
+        "waterfall": charts.waterfall(charts.phase_bars(phases, recalled=call["cache"] == "hit")),
         "tries": call["tries"],
         "violations": call["violations"],
         "changes": _list(call["changes"]),

@@ -133,6 +133,8 @@ def test_the_waterfall_shows_what_was_reached(parts: Any) -> None:
     phases = {"received": 0, "authenticated": 100, "admitted": 150, "sent": 1150, "recorded": 2000}
     bars = charts.phase_bars(phases)
     assert [(bar.start, bar.length) for bar in bars] == [(0, 100), (100, 50), (150, 1000), (1150, 850)]
+    recalled = charts.phase_bars({"received": 0, "authenticated": 9, "first_byte": 20}, recalled=True)
+    assert [(bar.label, bar.kind) for bar in recalled][1:] == [("Look up", "own")]
     rows = charts.waterfall(bars)
     assert rows[2].milliseconds == 1
     assert 'x="7.500%"' in rows[2].picture

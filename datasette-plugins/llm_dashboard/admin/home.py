@@ -10,7 +10,6 @@ from llm_dashboard import access, clock, targets
 from llm_dashboard.admin import cache, limits, maintenance
 from llm_dashboard.admin.sections import BASE
 from llm_dashboard.admin.visit import Visit
-from llm_dashboard.formats import money
 from llm_intercept import presence
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
@@ -87,10 +86,7 @@ async def _hits(visit: Visit) -> tuple[str, str]:
     now = clock.now()
     scope = await access.scope(visit.datasette, visit.request)
     found = await cache.hits(visit, now - 7 * DAY, now, scope)
-    return (
-        f"{found.cache_hits:,}",
-        f"hits, {money(found.saved_nanos)} in 7 days" if found.cache_asked else "hits",
-    )
+    return f"{found.cache_hits:,}", "hits in 7 days"
 
 
 def _working(m: Management, visit: Visit, projects: Sequence[Project]) -> int:

@@ -152,7 +152,10 @@ def test_the_policy_of_these_pages_is_strict(door: Visitor) -> None:
 
 @pytest.mark.parametrize(
     ("name", "figures"),
-    [("vic", ["0", "1 working", "0", "0 hits"]), ("bob", ["2", "0 working", "0", "0 hits"])],
+    [
+        ("vic", ["0", "1 working", "0", "0 hits in 7 days"]),
+        ("bob", ["2", "0 working", "0", "0 hits in 7 days"]),
+    ],
 )
 def test_the_summary_counts_what_is_theirs(door: Visitor, name: str, figures: list[str]) -> None:
     log_in_as(door, name)
