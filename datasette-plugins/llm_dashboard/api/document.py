@@ -17,6 +17,10 @@ _REF = "#/components/schemas/{model}"
 _ALWAYS = ("invalid_path", "unauthenticated", "forbidden", "rate_limited", "internal", "unavailable")
 _WITH_BODY = ("invalid_json", "too_large", "unsupported_media_type")
 _INVALID = ("invalid_value", "missing_field", "unknown_field", "unusable")
+_KEY = "the same key with the same request gives the same answer again, for a day"
+_MATCH = "the ETag of the object as it was read: 412 if it has changed since; * for whatever it is"
+_NONE_MATCH = "the ETag of an answer that is known: 304, without a body, if it is still the same"
+_TAG = {"description": "for If-None-Match, of one object also for If-Match", "schema": {"type": "string"}}
 _ABOUT = (
     "Manages llm-intercept and reads its numbers. Log in to the dashboard, or send a token of the API: "
     "`Authorization: Bearer llm_api_...`. Bodies are JSON; fields that are not known are errors. Lists come "
@@ -28,10 +32,11 @@ _ABOUT = (
 def of(tables: Sequence[Table]) -> Document:
     """The whole document."""
     operations = [operation for table in tables for operation in table.operations]
+    shown = {found.path for found in operations if found.tagged and found.where == "control"}
     names, schemas = _schemas(operations)
     paths: Document = {}
     for operation in operations:
-        described = _operation(operation, names)
+        described = _operation(operation, names, operation.path in shown and _compared(operation))
         if links := _links(operation, operations):
             described["responses"][str(operation.status)]["links"] = links
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
@@ -52,6 +57,11 @@ def of(tables: Sequence[Table]) -> Document:
     }
 
 
+def _compared(operation: Operation) -> bool:
+    """Whether it changes one object, which may have changed meanwhile."""
+    return operation.changes and bool(operation.parameters)
+
+
 type Names = dict[tuple[type[BaseModel], JsonSchemaMode], Document]
 
 
@@ -67,14 +77,15 @@ def _schemas(operations: Sequence[Operation]) -> tuple[Names, Document]:
     return names, found.get("$defs", {})
 
 
-def _operation(operation: Operation, names: Names) -> Document:
+def _operation(operation: Operation, names: Names, compared: bool) -> Document:
+    """`compared`: what it changes can be shown first, so that `If-Match` has a meaning."""
     found: Document = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": [*_in_path(operation), *_in_query(operation.query), *_headers(operation)],
-        "responses": _responses(operation, names),
+        "parameters": [*_in_path(operation), *_in_query(operation.query), *_headers(operation, compared)],
+        "responses": _responses(operation, names, compared),
     }
     if operation.scope == "none":
         found["security"] = []
@@ -136,21 +147,30 @@ def _parameter(name: str, schema: Document, required: bool) -> Document:
     return {**found, "description": about} if about else found
 
 
-def _headers(operation: Operation) -> list[Document]:
-    text = {"type": "string", "maxLength": 200}
-    if operation.creates:
-        about = "the same key with the same request gives the same answer again, for a day"
-        return [{"name": "Idempotency-Key", "in": "header", "schema": text, "description": about}]
-    return []
+def _headers(operation: Operation, compared: bool) -> list[Document]:
+    text = {"type": "string"}  # tags are compared, in lists of any length
+    taken = (
+        ("Idempotency-Key", operation.creates, text | {"maxLength": 200}, _KEY),
+        ("If-Match", compared, text, _MATCH),
+        ("If-None-Match", operation.tagged, text, _NONE_MATCH),
+    )
+    return [
+        {"name": name, "in": "header", "schema": schema, "description": about}
+        for name, is_taken, schema, about in taken
+        if is_taken
+    ]
 
 
-def _responses(operation: Operation, names: Names) -> Document:
+def _responses(operation: Operation, names: Names, compared: bool) -> Document:
     files = operation.files or {_JSON: names[operation.answer, "serialization"]}
     content = {media: {"schema": schema} for media, schema in files.items()}
     found: Document = {str(operation.status): {"description": operation.summary, "content": content}}
+    if operation.tagged:
+        found[str(operation.status)]["headers"] = {"ETag": _TAG}
+        found["304"] = {"description": "It is as If-None-Match says.", "headers": {"ETag": _TAG}}
     shape = {_JSON: {"schema": names[Error, "serialization"]}}
     by_status: dict[int, list[str]] = {}
-    for code in _codes(operation):
+    for code in _codes(operation, compared):
         by_status.setdefault(CODES[code][0], []).append(code)
     for status, codes in sorted(by_status.items()):
         about = " ".join(f"`{code}`: {CODES[code][1]}" for code in codes)
@@ -169,14 +189,16 @@ def _links(operation: Operation, operations: Sequence[Operation]) -> Document:
     return links
 
 
-def _codes(operation: Operation) -> list[str]:
+def _codes(operation: Operation, compared: bool) -> list[str]:
     codes = [*_ALWAYS, *_INVALID, *_WITH_BODY, "not_found", "no_such_operation"]
     if operation.scope not in ("none", "usage"):
         codes.append("scope_missing")
     if "cursor" in operation.query.model_fields:
         codes.append("invalid_cursor")
     if operation.changes:
-        codes += ["conflict", "precondition_failed", "invalid_header"]
+        codes += ["conflict", "invalid_header"]
+    if compared:
+        codes.append("precondition_failed")
     if operation.creates:
         codes.append("idempotency_conflict")
     return [*codes, *operation.codes]

@@ -106,6 +106,11 @@ class Operation:
     def changes(self) -> bool:
         return self.scope == "write"
 
+    @property
+    def tagged(self) -> bool:
+        """Whether its answer has an ETag, and `If-None-Match` a meaning."""
+        return not self.changes and self.where in ("control", "usage")
+
     def match(self, path: str) -> dict[str, str] | None:
         """The parameters in a path that is still encoded; UnicodeDecodeError for bytes that are no text."""
         found = self.pattern.fullmatch(path)

@@ -91,6 +91,8 @@ class Served:
     def _settings(self, who: str, examples: int, seed: int) -> str:
         lists = [f"[dictionaries.{n}]\nvalues = {json.dumps(values)}" for n, values in _KNOWN.items()]
         uses = [f'"path.{n}" = {{ dictionary = "{n}", probability = 0.7 }}' for n in _KNOWN]
+        lists.append('[dictionaries.unchanged]\nvalues = ["*"]')
+        uses.append('"header.If-Match" = { dictionary = "unchanged", probability = 0.8 }')
         known = "\n".join([*lists, "[parameters]", *uses])
         bearer = self.world.bearers[who]
         return SETTINGS.format(seed=seed, bearer=bearer, examples=examples, known=known, spare=self.spare)

@@ -70,6 +70,23 @@ def test_links_lead_to_operations_with_such_a_parameter(document: Schema) -> Non
     assert made["tokens.refresh"]["parameters"] == {"token": "$response.body#/token/id"}
 
 
+def test_conditions_are_where_they_have_a_meaning(document: Schema) -> None:
+    def headers(path: str, method: str) -> set[str]:
+        return {one["name"] for one in document["paths"][path][method]["parameters"] if one["in"] == "header"}
+
+    assert headers("/projects/{project}", "get") == {"If-None-Match"}
+    assert headers("/projects/{project}", "patch") == {"If-Match"}
+    assert headers("/projects", "post") == {"Idempotency-Key"}
+    assert headers("/usage/summary", "get") == {"If-None-Match"}
+    assert headers("/audit/export", "get") == set()
+    for method, path, operation in operations(document):
+        taken, said = headers(path, method), operation["responses"]
+        assert ("304" in said) is ("If-None-Match" in taken), path
+        assert ("412" in said) is ("If-Match" in taken), path
+        if "304" in said:
+            assert "ETag" in said["200"]["headers"]
+
+
 def test_exports_have_three_forms(document: Schema) -> None:
     for path in ("/usage/export", "/audit/export"):
         content = document["paths"][path]["get"]["responses"]["200"]["content"]
@@ -92,4 +109,5 @@ def test_keys_are_only_ever_taken(document: Schema) -> None:
         for n in shared
         if not n.endswith(("Create", "Trial", "Change")) and "key" in shared[n].get("properties", {})
     }
-    assert answers <= {"UsageLine", "Rotated"}  # what a line is about; the id of a key
+    # What a line is about; the id of a key; the digest of a question.
+    assert answers <= {"UsageLine", "Rotated", "CachedAnswer", "CachedBody", "CachePurge"}
