@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from typing import Any
 
 from llm_intercept.engine.health import Snapshot, TargetKey
@@ -82,3 +84,12 @@ def test_what_the_cache_did() -> None:
         'llm_cache_total{result="bypass"}': 1,
     }
     assert found["llm_cache_saved_usd_total"] == 0.25
+
+
+def test_every_metric_is_described() -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs/usage-data.md").read_text()
+    metrics = metrics_of(Snapshot(((A, "open"),), (("openai", "main"),)))
+    names = set(re.findall(r"^# TYPE (\w+)", metrics.render().decode(), re.MULTILINE))
+    ours = {name for name in names if not name.endswith("_created")}
+    assert len(ours) > 18
+    assert ours <= set(re.findall(r"`(llm_\w+)`", page))
