@@ -95,7 +95,7 @@ def _limit(found: Fit, dialect: str, said: Mapping[str, Any], target: Target) ->
 
 
 def _known_as(dialect: str, name: str, newer: bool, target: Target) -> str:
-    """OpenAI's models that reason, which take no temperature either, know one word only; Mistral the other."""
+    """OpenAI's models that reason, which take no temperature either, know but one word; Mistral the other."""
     if dialect != "openai_chat" or _NEWER in target.rejects:
         return name
     reasons = target.reasoning == "effort" and "temperature" in target.rejects
