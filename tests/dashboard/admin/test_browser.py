@@ -21,6 +21,8 @@ from llm_intercept.policy.targets import parse_target
 from llm_intercept.settings import Settings
 from llm_intercept.store.control import Control
 from llm_intercept.vault import Vault
+from tests.dashboard.admin.test_cache import keep, stored
+from tests.dashboard.conftest import NOW
 from tests.dashboard.test_browser import ARGUMENTS, CHROMIUM, free_port, wait_for
 from tests.live.stack import running
 
@@ -84,6 +86,11 @@ def furnished(folder: Path) -> Home:
     control.routes.set(Route(name="safe", targets=(parse_target("openai/gpt-5-mini@team*3"),)))
     control.listeners.create("team", is_free=lambda _: True)
     control.close()
+    long = {
+        "project": "a-project-with-quite-a-long-name-that-does-not-break",
+        "token": "a-token-with-a-long-name",
+    }
+    keep(home, stored(1), stored(2, expires_us=NOW, **long), hits=12_345)
     return home
 
 
@@ -175,6 +182,43 @@ def test_a_project_by_keyboard_alone(chromium: Any, served: tuple[Home, Settings
     control = Control(served[0].control_db, Vault.load(served[0].secret_key, {}))
     assert control.projects.get("by-keyboard").hangup == "drain"
     control.close()
+
+
+@pytest.mark.parametrize(
+    ("place", "steps", "button", "said"),
+    [
+        ("tokens", {"project": "default", "name": "by-keyboard"}, "Create token", "Copy your token now"),
+        ("limits", {"scope": "Pro", "name": "default", "measure": "Calls", "amount": "60", "per": "an hour",
+                    "timezone": ""}, "Set limit", "60"),
+        ("keys", {"provider": "Groq", "secret": "gsk-by-keyboard-0123", "name": "", "try": " "}, "Store key",
+         "is stored"),
+        ("routes", {"name": "by-keyboard", "targets": "openai/gpt-5-mini"}, "Create route", "is made"),
+    ],
+)  # fmt: skip
+def test_forms_by_keyboard_alone(
+    chromium: Any,
+    served: tuple[Home, Settings],
+    place: str,
+    steps: dict[str, str],
+    button: str,
+    said: str,
+) -> None:
+    """Fields are reached one after the other as they are read, and what is missing has the focus."""
+    with browsing(chromium, *served) as page:
+        go(page, f"{M}/{place}/new")
+        page.locator("main input[id]:visible").last.focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.matches(':invalid')"), "what is needed is asked for"
+        go(page, f"{M}/{place}/new")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")  # skips what is on every page
+        for name, typed in steps.items():
+            tab_to(page, "", f"f-{name}")
+            page.keyboard.type(typed)
+        tab_to(page, button)
+        page.keyboard.press("Enter")
+        page.locator("main").get_by_text(said).first.wait_for()
+        assert not page.url.endswith("/new")
 
 
 def tab_to(page: Any, text: str, id_: str = "") -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from llm_intercept.home import Home
 from tests.dashboard.admin.test_browser import M, browsing, chromium, dashboard, go, pytestmark  # noqa: F401
+from tests.dashboard.admin.test_cache import keep, stored
 
 
 @pytest.fixture
 def page(chromium: Any, tmp_path: Path) -> Iterator[Any]:  # noqa: F811
     home = Home(tmp_path / "home")
     home.ensure()
+    keep(home, stored(1), stored(2, model="gpt-5"))
     with (
         dashboard(home) as settings,
         browsing(chromium, home, settings, expected=400, java_script_enabled=False) as found,
@@ -42,7 +44,9 @@ def fill(page: Any, path: str, button: str, **fields: str) -> Any:
 
 def test_every_form(page: Any) -> None:
     assert "is made" in fill(page, f"{M}/projects/new", "Create project", name="shop")
-    assert "is changed" in fill(page, f"{M}/projects/shop/edit", "Save", hangup="drain", models="gpt-5*")
+    assert "is changed" in fill(
+        page, f"{M}/projects/shop/edit", "Save", hangup="drain", cache="on", models="gpt-5*"
+    )
     assert "Copy your token now" in fill(page, f"{M}/tokens/new?project=shop", "Create token", name="ci")
     page.get_by_role("link", name="I have copied it").click()
     page.get_by_role("button", name="Suspend").click()
@@ -89,6 +93,21 @@ def test_forms_of_traffic(page: Any) -> None:
     page.get_by_role("link", name="Reset: listener team").click()
     page.get_by_role("button", name="Reset").click()
     assert "Nothing is simulated" in page.locator(".said").inner_text()
+
+
+def test_stored_answers(page: Any) -> None:
+    go(page, f"{M}/cache")
+    page.locator("[name=model]").fill("gpt-5")
+    page.get_by_role("button", name="Filter").click()
+    page.locator("main td.name a").click()
+    assert "Sunny" in page.locator(".message").inner_text()
+    page.get_by_role("link", name="Delete").click()
+    assert page.locator("h1").inner_text() == "Delete one stored answer?"
+    page.get_by_role("button", name="Delete").click()
+    assert "One stored answer is deleted" in page.locator(".said").inner_text()
+    page.get_by_role("link", name="Delete all").click()
+    page.get_by_role("button", name="Delete").click()
+    assert "No stored answers yet" in page.locator("main").inner_text()
 
 
 def test_forms_of_the_house_and_of_oneself(page: Any) -> None:
