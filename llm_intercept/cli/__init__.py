@@ -48,6 +48,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "alias": "Let a model's name lead to another model, or provider.",
         "failure": "Simulate failures on purpose: errors, timeouts, cut streams.",
         "limit": "Say who may take how much: requests, tokens, money.",
+        "cache": "Show and delete stored answers: what was asked once is not paid for again.",
         "config": "Show the settings and where each value comes from.",
     },
     "Look": {

@@ -14,7 +14,8 @@ from llm_intercept.cli.policy_options import (
 )
 from llm_intercept.cli.project_house import delete, export
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.store.projects import CacheMode, CaptureMode, Hangup, Project
+from llm_intercept.policy.cachecontrol import CacheMode
+from llm_intercept.store.projects import CaptureMode, Hangup, Project
 from llm_intercept.store.token_use import used
 
 _CAPTURE = click.Choice(["none", "errors", "all", "default"])

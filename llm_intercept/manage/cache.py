@@ -6,9 +6,11 @@ They lie in `cache.db`, so deleting them and the row about it are two transactio
 
 import re
 import time
+from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import Any
 
 from llm_intercept.errors import ConfigError, Conflict, InterceptError, NotFound, StoreError
 from llm_intercept.home import Home
@@ -17,11 +19,14 @@ from llm_intercept.manage.projects import Projects
 from llm_intercept.policy.actor import Actor
 from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.cache import Entry, Totals, Which, opened
+from llm_intercept.store.database import as_text
+from llm_intercept.store.export import usd
 from llm_intercept.store.report_terms import Scope
 from llm_intercept.store.scopes import scope_of
 
 _PURGE = "cache.purge"
 _ALL = Which()
+_LAST = 253_402_300_799_000_000  # 9999-12-31T23:59:59Z
 _KEY = re.compile(r"[0-9A-Fa-f]{1,128}")
 
 
@@ -56,6 +61,44 @@ def asked(
         expired_at=now_us if expired else None,
         before=None if older_than is None else max(0, now_us - int(older_than.total_seconds() * 1e6)),
     )
+
+
+def document(entry: Entry) -> dict[str, Any]:
+    """One for programs: times as texts, money as numbers and texts."""
+    saved = entry.hits * (entry.cost_nanos or 0)
+    times = {"stored_at": entry.id, "used_at": entry.used_us, "expires_at": entry.expires_us}
+    own = asdict(entry)
+    for name in ("id", "used_us", "expires_us"):
+        del own[name]
+    own["stored_size"] = own.pop("stored")
+    return {
+        **own,
+        "cost_usd": usd(entry.cost_nanos),
+        "saved_nanos": saved,
+        "saved_usd": usd(saved),
+        **{name: _text(moment) for name, moment in times.items()},
+    }
+
+
+def sums(totals: Totals) -> dict[str, Any]:
+    """The same for sums."""
+    own = asdict(totals)
+    own["stored_size"] = own.pop("stored")
+    times = {name: None if own[name] is None else _text(own[name]) for name in ("oldest", "newest")}
+    return {**own, "saved_usd": usd(totals.saved_nanos), **times}
+
+
+def written(body: bytes) -> dict[str, str]:
+    """What was said, as a text if it is one."""
+    try:
+        return {"body": body.decode("utf-8"), "encoding": "utf-8"}
+    except UnicodeDecodeError:
+        return {"body": b64encode(body).decode(), "encoding": "base64"}
+
+
+def _text(moment: int) -> str:
+    """Epoch microseconds; what is beyond the calendar is at its end."""
+    return as_text(min(max(0, moment), _LAST) / 1e6)
 
 
 class Cache:
@@ -154,5 +197,5 @@ def _asked(which: Which) -> dict[str, object]:
     if which.expired_at is not None:
         found["expired"] = True
     if which.before is not None:
-        found["stored_before"] = datetime.fromtimestamp(which.before / 1e6, UTC).isoformat(timespec="seconds")
+        found["stored_before"] = _text(which.before)
     return found or {"all": True}

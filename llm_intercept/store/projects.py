@@ -9,6 +9,7 @@ import orjson
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.policy.allow import Policy, stored
+from llm_intercept.policy.cachecontrol import MODES, CacheMode
 from llm_intercept.store.database import Database, Row, Rows, checked_name
 from llm_intercept.store.users import Users
 
@@ -16,10 +17,8 @@ DEFAULT_PROJECT = "default"
 
 type CaptureMode = Literal["none", "errors", "all"]
 type Hangup = Literal["cut", "drain"]
-type CacheMode = Literal["off", "opt-in", "on"]
 _CAPTURE_MODES = ("none", "errors", "all")
 _HANGUPS = ("cut", "drain")
-_CACHE_MODES = ("off", "opt-in", "on")
 _SELECT = (
     "SELECT projects.*, (SELECT count(*) FROM tokens WHERE project_id = projects.id"
     " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)) AS tokens,"
@@ -188,7 +187,7 @@ def _check_capture(capture: str | None) -> None:
 
 
 def check_cache(cache: str | None) -> None:
-    if cache is not None and cache not in _CACHE_MODES:
+    if cache is not None and cache not in MODES:
         raise ConfigError(f"{cache!r} is not a way to cache answers; use off, opt-in or on")
 
 

@@ -12,9 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from llm_intercept.errors import ConfigError, InterceptError
 from llm_intercept.manage import Actor, Management
 from llm_intercept.policy.allow import Policy, parsed
+from llm_intercept.policy.cachecontrol import CacheMode
 from llm_intercept.policy.tokens import parse_duration
 from llm_intercept.store.audit_rows import Thing
-from llm_intercept.store.projects import CacheMode, CaptureMode, Hangup, Project
+from llm_intercept.store.projects import CaptureMode, Hangup, Project
 from llm_intercept.store.tokens import NewToken
 from llm_intercept.store.users import Role, User
 from llm_intercept.tools.tables import Record

@@ -117,7 +117,7 @@ def test_the_row_says_what_was_asked_for(manage: Management, world: People) -> N
         "project": "red",
         "begins": key,
         "expired": True,
-        "stored_before": "2026-11-17T11:06:40+00:00",
+        "stored_before": "2026-11-17T11:06:40.000000Z",
     }
 
 

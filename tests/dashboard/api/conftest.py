@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,11 @@ from bench.seed import fill
 from llm_intercept.home import Home
 from llm_intercept.policy.limits import Limit
 from llm_intercept.policy.routing import Route
+from llm_intercept.store.cache import opened
 from llm_intercept.store.control import Control
 from llm_intercept.vault import Vault
 from tests.dashboard.conftest import NOW, open_dashboard
+from tests.store.test_cache import answer
 
 KEY = "sk-proj-Zq3vXw8Lk1Rt6Yb0Nc5Md2Hf7Js9Pa4"
 TOKENS = ("show", "set", "revoke", "batch-a", "batch-b", "refresh", "suspend", "resume", "delete")
@@ -93,8 +96,23 @@ def _machinery(world: World, control: Control) -> None:
         control.routes.set(Route.model_validate({"name": name, "targets": ["openai/gpt-5-mini"]}))
     control.aliases.set("a-show", "openai/gpt-5")
     control.aliases.set("a-del", "openai/gpt-5", "alpha")
+    _answers(world)
     for number, name in enumerate(("l-show", "l-start", "l-stop", "l-del")):
         control.listeners.create(name, is_free=lambda _: True, port=18001 + number)
+
+
+def _answers(world: World) -> None:
+    """Two of alpha, one of them out of date; two of beta, of which one is young."""
+    now, hour = time.time_ns() // 1000, 3_600_000_000
+    facts = ((3, "beta", 48, 5), (2, "alpha", 3, -1), (1, "alpha", 2, 5), (4, "beta", 1, 5))
+    made = [
+        answer(n, id=now - age * hour, project=project, expires_us=now + left * hour)
+        for n, project, age, left in facts
+    ]
+    with opened(world.home.cache_db) as store:
+        store.put(made)
+        store.used([(made[2].key, 3, now)])
+    world.ids |= {"answer": made[3].key.hex(), "stored": made[2].key.hex()}
 
 
 def open_world(folder: Path, runner: asyncio.Runner, rows: int = 300) -> World:

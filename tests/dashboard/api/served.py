@@ -47,6 +47,7 @@ _KNOWN = {
     "listener": ("l-show", "l-start"),
     "alias": ("a-show", "a-del"),
     "name": ("alpha", "l-show"),
+    "key": (f"{1:064x}", "0" * 60, "3"),
 }
 
 
