@@ -7,7 +7,7 @@ import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from socket import SO_LINGER, SOL_SOCKET
+from socket import SHUT_RD, SO_LINGER, SOL_SOCKET
 from typing import Any
 
 import openai
@@ -239,6 +239,7 @@ def test_a_hang_up_in_mid_response_leaves_its_row(server: Upstream, proxy: Proxi
             assert json.loads(socket.recv()) == event
         if not politely:
             socket.socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            socket.socket.shutdown(SHUT_RD)  # a thread that reads would keep it open
             socket.socket.close()
     [row] = proxy.settled(since)
     assert (row["outcome"], row["usage_source"], row["output_tokens"]) == ("client_gone", "estimated", 4)
