@@ -45,6 +45,7 @@ def _findings(session: Session, proxy: str | None) -> Iterator[Finding]:
     yield Finding("settings", "ok", str(session.home.config_toml))
     databases = doctor.check_databases(session.home)
     yield databases
+    yield doctor.check_cache(session.home)
     if databases.status == "ok":
         yield from _about_rows(session)
     yield from _about_certificate(session)

@@ -54,7 +54,7 @@ def delete(
     """Delete a project for good. `project set NAME --inactive` only switches it off.
 
     Its calls stay in the books without a name: project, token, user, address and session are taken out of
-    them, what was captured is deleted. The audit log keeps what was done, and by whom.
+    them; what was captured is deleted, as are stored answers. The audit log keeps what was done, and by whom.
 
     \b
     llm-intercept project export demo demo.tar.gz
@@ -82,6 +82,4 @@ def delete(
 
 
 def _removal(session: Session) -> Removal:
-    return Removal(
-        session.manage.desk, Books(session.home.usage_db, session.home.bodies_db, session.home.limits_db)
-    )
+    return Removal(session.manage.desk, Books.of(session.home))

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_intercept.errors import Conflict
+from llm_intercept.home import Home
 from llm_intercept.manage.desk import Desk
 from llm_intercept.manage.projects import thing_of
 from llm_intercept.policy.actor import Actor
 from llm_intercept.store import project_rows
+from llm_intercept.store.cache import Which, opened
 from llm_intercept.store.limits import LimitRecord
 from llm_intercept.store.migrate import connect
 from llm_intercept.store.projects import DEFAULT_PROJECT, Project
@@ -19,7 +21,7 @@ from llm_intercept.store.routes import StoredRoute
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What there was. `calls` were deleted, or are nobody's now (`anonymous`)."""
+    """What there was. `calls` were deleted, or are nobody's now (`anonymous`); `answers`: stored ones."""
 
     project: str
     calls: int
@@ -27,15 +29,21 @@ class Removed:
     tokens: int
     limits: int
     routes: int
+    answers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where its calls are, and what limits have counted."""
+    """Where its calls are, what limits have counted, and stored answers."""
 
     usage: Path
     bodies: Path
     limits: Path
+    cache: Path
+
+    @classmethod
+    def of(cls, home: Home) -> "Books":
+        return cls(home.usage_db, home.bodies_db, home.limits_db, home.cache_db)
 
 
 class Removal:
@@ -74,13 +82,14 @@ class Removal:
                 before=lambda: project,
                 after=lambda changed: changed,
             )
+        answers = self._purge(project.name)
         calls = self._forget(project.name, with_calls, progress)
         self._uncount(project)
         return self._desk.change(
             actor,
             "project.delete",
             "projects",
-            lambda: self._remove(project, calls, with_calls),
+            lambda: self._remove(project, calls, with_calls, answers),
             thing=thing_of(project),
             before=lambda: self._before(project),
             after=lambda removed: removed,
@@ -107,6 +116,12 @@ class Removal:
             if stored.route is not None and name in (each.lower() for each in stored.route.match.projects)
         ]
 
+    def _purge(self, name: str) -> int:
+        if not self._books.cache.exists():
+            return 0
+        with opened(self._books.cache) as store:
+            return store.purge(Which(project=name))
+
     def _forget(self, name: str, with_calls: bool, progress: Callable[[int], object]) -> int:
         done = 0
         with closing(connect(self._books.usage)) as usage, closing(connect(self._books.bodies)) as bodies:
@@ -129,7 +144,7 @@ class Removal:
 
         uncount(self._books.limits, its)
 
-    def _remove(self, project: Project, calls: int, with_calls: bool) -> Removed:
+    def _remove(self, project: Project, calls: int, with_calls: bool, answers: int) -> Removed:
         tokens = self._control.tokens.list(project.name)
         limits = self.limits(project)
         only_its = [r for r in self.routes(project) if r.route and len(r.route.match.projects) == 1]
@@ -138,7 +153,7 @@ class Removal:
         for route in only_its:
             self._control.routes.remove(route.name)
         project_rows.remove_project(self._control.database, project.id, project.name)
-        return Removed(project.name, calls, not with_calls, len(tokens), len(limits), len(only_its))
+        return Removed(project.name, calls, not with_calls, len(tokens), len(limits), len(only_its), answers)
 
     def _before(self, project: Project) -> dict[str, object]:
         return {

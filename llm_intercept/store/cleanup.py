@@ -12,7 +12,7 @@ from typing import Literal
 AT_ONCE = 500
 _PAGES = 1_000
 
-type Place = Literal["usage", "control", "bodies"]
+type Place = Literal["usage", "control", "bodies", "cache"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Cutoffs:
     ended: str | None  # tokens that ended before
     requests_us: int | None
     bodies_us: int | None
+    now_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def tasks(cut: Cutoffs) -> list[Task]:
             cut.now - 86_400,
         ),
         Task("kept answers", "control", "idempotency", "digest", "created_at <= ?", cut.now - 86_400),
+        Task("stored answers", "cache", "answers", "id", "expires_us <= ?", cut.now_us),
         Task("former secrets", "control", "former_secrets", "digest", "expires_at <= ?", cut.now_text),
     ]
     if cut.ended is not None:

@@ -14,6 +14,7 @@ from llm_intercept.ca import KEY_FILE, Authority
 from llm_intercept.errors import InterceptError
 from llm_intercept.home import Home
 from llm_intercept.store import reports
+from llm_intercept.store.cache import examine
 from llm_intercept.store.control import Control
 from llm_intercept.tools.probes import Probe
 
@@ -61,6 +62,16 @@ def check_databases(home: Home) -> Finding:
     except InterceptError as error:
         return Finding("databases", "failed", str(error), "restore the file from a backup, or move it away")
     return Finding("databases", "ok", "no calls recorded yet" if empty else "readable, and there are calls")
+
+
+def check_cache(home: Home) -> Finding:
+    """Reads all of it. Without it no answers are stored, and everything else works."""
+    try:
+        examine(home.cache_db)
+    except InterceptError as error:
+        fix = f"stop the proxy and delete {home.cache_db}*: only stored answers are lost"
+        return Finding("cache", "failed", str(error), fix)
+    return Finding("cache", "ok", "readable" if home.cache_db.exists() else "no answers stored yet")
 
 
 def check_keys(control: Control) -> list[Finding]:

@@ -1,6 +1,7 @@
 """Cleaning up databases, log files and journals: when a person asks, and once a day by a proxy."""
 
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
@@ -10,17 +11,21 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llm_intercept.errors import StoreError
 from llm_intercept.home import Home
 from llm_intercept.policy.actor import PROXY, Actor
 from llm_intercept.settings.retention import RetentionSettings
 from llm_intercept.store import cleanup
 from llm_intercept.store.audit import Audit
 from llm_intercept.store.audit_rows import Thing
-from llm_intercept.store.cleanup import Cutoffs, Task
+from llm_intercept.store.cache import opened
+from llm_intercept.store.cleanup import Cutoffs, Place, Task
 from llm_intercept.store.database import Database, as_text
 from llm_intercept.store.journal import read_lines
 from llm_intercept.store.migrate import connect
 from llm_intercept.vault import Vault
+
+log = logging.getLogger(__name__)
 
 DAY_S = 86_400
 _STALE_S = DAY_S
@@ -65,7 +70,7 @@ class Housekeeper:
         found = Report()
         with ExitStack() as stack:
             open_ = self._opener(stack)
-            for task in cleanup.tasks(self._cutoffs()):
+            for task in self._tasks(self._places()):
                 found.add(task.what, cleanup.count(open_(task.place), task))
             found.add("audit rows", cleanup.count(open_("control"), cleanup.old_audit(self._audit_before())))
         for what, path in self._files():
@@ -76,8 +81,9 @@ class Housekeeper:
         """Does it, a little between one `yield` and the next; `report` grows meanwhile."""
         with ExitStack() as stack:
             open_ = self._opener(stack)
-            sizes = {place: self._sizes(open_(place)) for place in ("control", "bodies", "usage")}
-            for task in cleanup.tasks(self._cutoffs()):
+            places = self._places()
+            sizes = {place: self._sizes(open_(place)) for place in places}
+            for task in self._tasks(places):
                 yield from self._delete(open_(task.place), task)
             yield from self._prune(open_, actor)
             yield from self._sweep()
@@ -93,6 +99,22 @@ class Housekeeper:
             pass
         return self.report
 
+    def _places(self) -> tuple[Place, ...]:
+        """A cache that is not there, or damaged, keeps nothing else from being cleaned."""
+        known: tuple[Place, ...] = ("control", "bodies", "usage")
+        if not self._home.cache_db.exists():
+            return known
+        try:
+            with opened(self._home.cache_db) as store:
+                store.totals(0)
+        except StoreError as error:
+            log.warning("stored answers were not cleaned up: %s", error)
+            return known
+        return (*known, "cache")
+
+    def _tasks(self, places: tuple[Place, ...]) -> list[Task]:
+        return [task for task in cleanup.tasks(self._cutoffs()) if task.place in places]
+
     def _cutoffs(self) -> Cutoffs:
         kept, now = self._wishes.retention, self._now()
         requests = int((now - kept.requests_days * DAY_S) * 1e6) if kept.requests_days else None
@@ -103,6 +125,7 @@ class Housekeeper:
             ended=as_text(now - kept.tokens_days * DAY_S) if kept.tokens_days else None,
             requests_us=requests,
             bodies_us=max(bodies, requests or 0),
+            now_us=int(now * 1e6),
         )
 
     def _delete(self, connection: sqlite3.Connection, task: Task) -> Iterator[None]:
@@ -154,6 +177,7 @@ class Housekeeper:
             "usage": self._home.usage_db,
             "bodies": self._home.bodies_db,
             "control": self._home.control_db,
+            "cache": self._home.cache_db,
         }
         known: dict[str, sqlite3.Connection] = {}
 

@@ -1,5 +1,7 @@
 """`llm-intercept cache`, and what other commands have to do with stored answers."""
 
+import json
+import tarfile
 import time
 from pathlib import Path
 
@@ -142,3 +144,40 @@ def test_the_help_teaches_how_to_begin(cli) -> None:
     said = cli("cache", "--help").stdout
     assert "Cache-Control" in said
     assert 'mode = "on"' in said
+
+
+def test_cleanup_takes_what_is_out_of_date(cli_json, home: Path) -> None:
+    assert cli_json("cleanup", "--dry-run")["removed"]["stored answers"] == 1
+    assert len(left(home)) == 3
+    assert cli_json("cleanup")["removed"]["stored answers"] == 1
+    assert left(home) == ["r-3", "r-1"]
+
+
+def test_a_project_takes_its_answers_along(cli_json, home: Path) -> None:
+    done = cli_json("project", "delete", "red", "--everything", "--confirm", "red")
+    assert (done["project"], done["answers"]) == ("red", 2)
+    assert left(home) == ["r-2"]
+
+
+def test_a_project_without_a_cache_can_be_deleted(cli_json, home: Path) -> None:
+    for path in home.glob("cache.db*"):
+        path.unlink()
+    assert cli_json("project", "delete", "red", "--everything", "--confirm", "red")["answers"] == 0
+
+
+def test_doctor_tells_of_a_damaged_one(cli, home: Path) -> None:
+    def found() -> dict[str, str]:
+        said = json.loads(cli("doctor", "--json", code=1, env={"LLM_INTERCEPT_PORT": "9"}).stdout)
+        return next(finding for finding in said if finding["check"] == "cache")
+
+    assert found()["status"] == "ok"
+    Home(home).cache_db.write_bytes(b"no database" * 1000)
+    assert found()["status"] == "failed"
+    assert "can be deleted while no proxy runs" in found()["message"]
+    assert "only stored answers are lost" in found()["fix"]
+
+
+def test_a_backup_has_none(cli, home: Path, tmp_path: Path) -> None:
+    cli("backup", str(tmp_path / "b.tar"))
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert not [name for name in tar.getnames() if "cache" in name]

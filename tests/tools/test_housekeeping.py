@@ -17,6 +17,7 @@ from llm_intercept.settings import CaptureSettings
 from llm_intercept.settings.retention import RetentionSettings
 from llm_intercept.store import cleanup
 from llm_intercept.store.bodies import Body, Capture, write_bodies
+from llm_intercept.store.cache import opened
 from llm_intercept.store.control import Control
 from llm_intercept.store.database import as_text
 from llm_intercept.store.journal import Journal
@@ -25,6 +26,7 @@ from llm_intercept.store.rows import AttemptRow, RequestRow, ViolationRow
 from llm_intercept.store.usage import write_batch
 from llm_intercept.tools.housekeeping import DAY_S, Daily, Housekeeper, Wishes
 from llm_intercept.vault import Vault
+from tests.store.test_cache import answer
 
 NOW = 1_795_000_000.0
 ME = Actor("cli", "me", "admin")
@@ -150,6 +152,28 @@ def test_calls_are_kept_for_ever_unless_asked(home: Home, control: Control) -> N
     assert keeper(home, control).preview().removed.get("calls", 0) == 0
     keeper(home, control).run(ME)
     assert number(home.usage_db, "requests") == 1
+
+
+def test_stored_answers_that_are_out_of_date(home: Home, control: Control) -> None:
+    assert "stored answers" not in keeper(home, control).run(ME).removed, "there is no cache"
+    assert not home.cache_db.exists()
+    with opened(home.cache_db) as store:
+        store.put([answer(n, id=n + 1, expires_us=int(NOW * 1e6) + (n % 2)) for n in range(1100)])
+    assert keeper(home, control).preview().removed["stored answers"] == 550
+    report = keeper(home, control, vacuum=True).run(ME)
+    assert report.removed["stored answers"] == 550
+    assert report.returned["cache"] > 0
+    assert number(home.cache_db, "answers") == number(home.cache_db, "answers", "WHERE id % 2 = 0") == 550
+
+
+def test_a_damaged_cache_keeps_nothing_else(
+    home: Home, control: Control, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.cache_db.write_bytes(b"no database" * 1000)
+    logins(control)
+    assert keeper(home, control).preview().removed["sessions"] == 1
+    assert keeper(home, control).run(ME).removed["sessions"] == 1
+    assert "can be deleted while no proxy runs" in caplog.text
 
 
 def test_a_preview_changes_nothing(home: Home, control: Control) -> None:

@@ -62,7 +62,7 @@ def _look(m: Management, visit: Visit) -> tuple[Project, int, int]:
 
 
 def _books(visit: Visit) -> Books:
-    return Books(visit.home.usage_db, visit.home.bodies_db, visit.home.limits_db)
+    return Books.of(visit.home)
 
 
 def _delete(visit: Visit, name: str, with_calls: bool) -> Removed:

@@ -61,5 +61,5 @@ def _allowed(management: Management, call: Call[Nothing, Nothing]) -> tuple[Proj
 def _write(home: Home, vault: Vault, project: Project, target: Path, now: float) -> project_archive.Exported:
     """With a connection of its own: it may take long, and others ask control.db meanwhile."""
     with closing(Control(home.control_db, vault)) as control:
-        removal = Removal(Desk(control, control.audit), Books(home.usage_db, home.bodies_db, home.limits_db))
+        removal = Removal(Desk(control, control.audit), Books.of(home))
         return project_archive.export(control, removal, home, project, target, now)

@@ -48,6 +48,7 @@ class Deleted(View):
     project: str
     tokens: int
     calls: int = Field(description="deleted, or made anonymous")
+    answers: int = Field(description="that the cache had of its calls")
 
 
 class ProjectDelete(Model):
@@ -159,8 +160,8 @@ def change(management: Management, call: Call[Nothing, ProjectChange]) -> object
     command="project delete --everything",
 )
 async def delete(call: Call[ProjectDelete, Nothing]) -> object:
-    """With its tokens, members, limits and captured bodies. Its calls stay in the books without a name,
-    unless they are to go as well. Switching it off is a change (`active`). Admins only.
+    """With its tokens, members, limits, captured bodies and stored answers. Its calls stay in the books
+    without a name, unless they are to go as well. Switching it off is a change (`active`). Admins only.
     """
     name = call.path["project"]
     if call.query.confirm != name:
@@ -169,9 +170,8 @@ async def delete(call: Call[ProjectDelete, Nothing]) -> object:
 
 
 def _delete(management: Management, call: Call[ProjectDelete, Nothing], name: str) -> object:
-    home = call.stage.home
     management.projects.get(call.actor, name)  # what must not be seen is not there
-    removal = Removal(management.desk, Books(home.usage_db, home.bodies_db, home.limits_db))
+    removal = Removal(management.desk, Books.of(call.stage.home))
     return removal.delete(call.actor, name, with_calls=call.query.with_calls, progress=lambda _: None)
 
 
