@@ -183,7 +183,7 @@ class Caching:
             return None
         said = reading(stored)
         plain = partial(self._dispatch.plain, exchange, exchange.request_body)
-        content = recall(exchange, stored, plain, now, self._mint, metered=said.usage.known)
+        content = recall(exchange, stored, plain, said, now, self._mint)
         return None if content is None else Hit(stored, content, said, stored.headers)
 
     def _asked(self, exchange: Exchange, scope: str) -> Asked:

@@ -38,22 +38,21 @@ def recall(
     exchange: Exchange,
     stored: Stored,
     plain: Callable[[], bytes],
+    said: Reading,
     now: float,
     mint: Callable[[int], str],
-    *,
-    metered: bool,
 ) -> Recalled | None:
     """None if it cannot be said as the client wants it. `plain` gives the client's request.
 
-    `metered`: the answer says what it has used. A stream that says nothing of it makes no whole answer.
+    A stream that says nothing of what it has used makes no whole answer. `said` is the answer's reading.
     """
-    if not metered and (exchange.asks_usage or (stored.stream and not exchange.stream)):
+    if not said.usage.known and (exchange.asks_usage or (stored.stream and not exchange.stream)):
         return None
     if exchange.translation is not None:
         return _translated(exchange.translation, stored, exchange.request_id)
     if stored.stream == exchange.stream and _is_framed_so(exchange, stored):
         return Recalled(stored.content_type, _shown(exchange, stored))
-    own = _own(exchange, plain(), now, mint)
+    own = _own(exchange, plain(), said.model, now, mint)
     return None if own is None else _translated(own, stored, exchange.request_id)
 
 
@@ -72,17 +71,23 @@ def _shown(exchange: Exchange, stored: Stored) -> bytes:
     return b"".join((*concealed.feed(stored.body), *concealed.close()))
 
 
-def _own(exchange: Exchange, plain: bytes, now: float, mint: Callable[[int], str]) -> Translation | None:
-    """From the client's dialect into the same, for the sake of the form."""
-    side = client_side(exchange, exchange.path)
-    if side.dialect != exchange.dialect or side.dialect not in codecs.names():
+def _own(
+    exchange: Exchange, plain: bytes, model: str, now: float, mint: Callable[[int], str]
+) -> Translation | None:
+    """From the client's dialect into the same, for the sake of the form; the model's name stays."""
+    if exchange.dialect not in codecs.names():
         return None
-    context = Context(now=now, mint=mint, requested_model=exchange.model, include_usage=exchange.asks_usage)
+    side = client_side(exchange, exchange.path)
+    named = model or exchange.model
+    context = Context(now=now, mint=mint, requested_model=named, include_usage=exchange.asks_usage)
     found = Translation(side, Side(side.dialect), context, stream=exchange.stream)
     try:
-        context.request = replace(found.read(plain, exchange.model, exchange.stream), stream=exchange.stream)
+        asked = found.read(plain, exchange.model, exchange.stream)
     except Untranslatable:
         return None
+    if (asked.sampling.n or 1) > 1:
+        return None  # several answers in one: codecs know the first
+    context.request = replace(asked, stream=exchange.stream)
     return found
 
 
