@@ -29,7 +29,7 @@ _CLAUSES = {
     "request_id": "(request_id <> '' AND request_id = lower(?))",
     "text": (
         "instr(lower(actor || ' ' || source || ' ' || action || ' ' || object_name || ' ' || object_id"
-        " || ' ' || detail || ' ' || before || ' ' || after), lower(?)) > 0"
+        " || ' ' || detail || ' ' || before || ' ' || after || ' ' || request_id), lower(?)) > 0"
     ),
     "since": "id >= ?",
     "until": "id < ?",

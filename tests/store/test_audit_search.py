@@ -66,6 +66,7 @@ def found(control: Control, **query: object) -> list[str]:
         ({"request_id": "0190-B"}, ["tok_3", "tok_2"]),
         ({"request_id": "0190"}, []),
         ({"text": "YOURS"}, ["tok_2"]),
+        ({"text": "0190-b"}, ["tok_3", "tok_2"]),
         ({"text": '"all"'}, ["prj_1"]),
         ({"text": "phone", "outcome": "failed"}, ["tok_3"]),
         ({"text": "%"}, []),

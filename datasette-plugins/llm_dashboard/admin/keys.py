@@ -80,7 +80,7 @@ async def new(visit: Visit) -> Response:
             made = await _made(visit, form, secret)
             if made is not None:
                 return made
-        if secret:
+        if secret and "secret" not in form.errors:
             kept = _kept.put(visit.login, (form.text("provider"), secret))
     return await visit.form(
         form,
@@ -211,6 +211,12 @@ async def delete(visit: Visit) -> Response:
     )
 
 
+_KEY_HELP = (
+    "As the provider gave it to you. Vertex: the JSON of a service account; Bedrock: an API key, or "
+    "ACCESS:SECRET of a pair."
+)
+
+
 def _sections(visit: Visit) -> list[Section]:
     providers = sorted(visit.stage.registry.providers.values(), key=lambda p: p.title.lower())
     options = [("", "Choose one"), *((p.name, p.title) for p in providers if not p.key_optional)]
@@ -220,7 +226,7 @@ def _sections(visit: Visit) -> list[Section]:
             "Key",
             (
                 Field("provider", "Provider", "select", options=options, required=True),
-                Field("secret", "Key", "secret", "As the provider gave it to you."),
+                Field("secret", "Key", "secret", _KEY_HELP),
                 Field("name", "Name", help="To tell keys of one provider apart."),
                 Field("base_url", "Base URL", help="For a relay or a region. Empty: the provider's own."),
             ),

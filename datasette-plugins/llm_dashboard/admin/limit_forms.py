@@ -51,7 +51,7 @@ async def sections(visit: Visit) -> list[Section]:
             "Dollars and tokens count the worst case until a call has ended.",
             options=[(measure, _MEASURE_LABELS[measure]) for measure in MEASURES],
         ),
-        *_figures("requests"),
+        _amount("requests"),
         Field(
             "per",
             "In which time",
@@ -59,6 +59,7 @@ async def sections(visit: Visit) -> list[Section]:
             "A minute and an hour slide; the others begin at midnight, on Monday, on the first.",
             options=[(period, _PERIOD_LABELS[period]) for period in PERIODS],
         ),
+        _ZONE,
         _RESERVE,
     )
     return [Section("Whom it is for", who), Section("How much", what), _TELLING]
@@ -66,21 +67,18 @@ async def sections(visit: Visit) -> list[Section]:
 
 def changing(limit: Limit) -> list[Section]:
     """For one that exists."""
-    figures = _figures(limit.measure)
     more = (_RESERVE,) if limit.measure in _RESERVING else ()
-    return [Section("Limit", (*figures, *more)), _TELLING]
+    return [Section("Limit", (_amount(limit.measure), _ZONE, *more)), _TELLING]
 
 
-def _figures(measure: str) -> tuple[Field, ...]:
+def _amount(measure: str) -> Field:
     about = "Such as 5 or 12.50, in US dollars." if measure == "cost" else "Such as 60, 100k or 2.5M."
-    return (
-        Field("amount", "Amount", "number", about, placeholder="60", required=True),
-        Field(
-            "timezone", "Time zone", help="Where days, weeks and months begin.", placeholder="Europe/Berlin"
-        ),
-    )
+    return Field("amount", "Amount", "number", about, placeholder="60", required=True)
 
 
+_ZONE = Field(
+    "timezone", "Time zone", help="Where days, weeks and months begin.", placeholder="Europe/Berlin"
+)
 _RESERVE = Field(
     "reserve",
     "Reserve of a stream, at a time",

@@ -130,6 +130,7 @@ async def invite(visit: Visit) -> Response:
             "Links that were made before stop working.",
         ],
         button="Make the link",
+        makes=True,
         back=f"{PATH}/{user.id}/edit",
         place="Users",
     )

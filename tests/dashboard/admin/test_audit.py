@@ -52,6 +52,7 @@ def test_what_one_request_has_done(admin: Admin) -> None:
         id_ = control.audit.record(actor, "project.create", Thing("project", "scripted"))
     only = admin.get("/audit?request_id=0190-abc")
     assert re.findall(r"/audit/(\d+)", only) == [str(id_)]
+    assert re.findall(r"/audit/(\d+)", admin.get("/audit?text=0190-ABC")) == [str(id_)]
     assert 'request_id=0190-abc">0190-abc</a>' in admin.get(f"/audit/{id_}")
 
 

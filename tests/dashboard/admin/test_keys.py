@@ -65,6 +65,14 @@ def test_what_is_wrong_is_said_at_its_field(
     assert KEY not in answer.text
 
 
+def test_a_key_that_cannot_be_one_is_not_kept(admin: Admin) -> None:
+    """Nothing says that its field may be left empty."""
+    answer = admin.post("/keys/new", provider="vertex", name="main", secret="sk-no-json", weight="1")
+    assert "the JSON of a service account" in errors(answer.text)["secret"]
+    assert 'name="kept" value="' not in answer.text
+    assert "sk-no-json" not in answer.text
+
+
 def test_its_health_is_in_the_list(admin: Admin) -> None:
     store(admin)
     connection = connect(admin.home.usage_db)

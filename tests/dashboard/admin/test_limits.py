@@ -197,3 +197,9 @@ def test_a_gauge_is_full_at_its_amount(admin: Admin) -> None:
     at_once = replace(line, measure="concurrency", amount=10, used=0, reserved=4)
     gauge = limits.gauge(at_once)
     assert (gauge.used, gauge.held, gauge.words["used"]) == (0.4, 0.0, "4")
+
+
+def test_the_period_follows_the_amount(admin: Admin) -> None:
+    text = admin.get("/limits/new")
+    places = [text.index(f'id="f-{name}"') for name in ("measure", "amount", "per", "timezone", "reserve")]
+    assert places == sorted(places)

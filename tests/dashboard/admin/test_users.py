@@ -118,3 +118,9 @@ def test_logins_of_a_user_are_ended(admin: Admin) -> None:
         assert len(control.sessions.list(user.id)) == 2
     assert "All logins of ada have ended" in said(admin.done(path))
     assert "is not logged in anywhere" in admin.get(path)
+
+
+def test_making_a_link_is_no_danger(admin: Admin) -> None:
+    admin.done("/users/new", name="ada", role="admin")
+    assert 'class="button primary">Make the link' in admin.get("/users/ada/invite")
+    assert 'class="button danger">Remove' in admin.get("/users/ada/delete")
