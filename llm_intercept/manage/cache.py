@@ -10,9 +10,10 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from llm_intercept.errors import ConfigError, Conflict, InterceptError, NotFound, StoreError
+from llm_intercept.errors import ConfigError, Conflict, NotFound, StoreError
 from llm_intercept.home import Home
 from llm_intercept.manage.desk import Desk
 from llm_intercept.manage.projects import Projects
@@ -101,6 +102,12 @@ def _text(moment: int) -> str:
     return as_text(min(max(0, moment), _LAST) / 1e6)
 
 
+def delete(path: Path, own: Which) -> int:
+    """What `Cache.may_purge` has allowed, in whichever thread there is: a full cache takes some seconds."""
+    with opened(path) as store:
+        return store.purge(own)
+
+
 class Cache:
     """Of the home that the desk's `control.db` belongs to. A damaged `cache.db` is a StoreError."""
 
@@ -141,27 +148,33 @@ class Cache:
 
     def count(self, actor: Actor, which: Which) -> int:
         """How many `purge` would delete; needs the same right."""
-        own = self._own(actor, which)
+        own = self.may_purge(actor, which)
         with opened(self._path) as store:
             return store.totals(0, own).entries
 
     def purge(self, actor: Actor, which: Which) -> int:
         """Deletes them and returns how many there were. `Which()` is all of them, or all of the actor's."""
-        own = self._own(actor, which)
-        thing = _thing(own)
+        own = self.may_purge(actor, which)
         try:
-            with opened(self._path) as store:
-                deleted = store.purge(own)
-        except InterceptError as error:
-            self._desk.audit.event(_PURGE, actor, thing, outcome="failed", detail=str(error))
+            deleted = delete(self._path, own)
+        except StoreError as error:
+            self.not_purged(actor, own, error)
             raise
+        self.purged(actor, own, deleted)
+        return deleted
+
+    def purged(self, actor: Actor, own: Which, deleted: int) -> None:
+        """The row about it."""
+        after = {"asked": _asked(own), "deleted": deleted}
         try:
-            self._desk.audit.record(actor, _PURGE, thing, after={"asked": _asked(own), "deleted": deleted})
+            self._desk.audit.record(actor, _PURGE, _thing(own), after=after)
         except StoreError as error:
             raise StoreError(
                 f"{deleted} answers were deleted, and there is no audit row of it: {error}"
             ) from error
-        return deleted
+
+    def not_purged(self, actor: Actor, own: Which, error: StoreError) -> None:
+        self._desk.audit.event(_PURGE, actor, _thing(own), outcome="failed", detail=str(error))
 
     def _seen(self, actor: Actor, which: Which) -> Which:
         """With the project as it is written, and without what the actor may not see."""
@@ -170,7 +183,7 @@ class Cache:
             name = next((p.name for p in control.projects.list() if p.name.lower() == name.lower()), name)
         return replace(which, project=name, among=scope_of(control.database, actor.role, actor.user_id))
 
-    def _own(self, actor: Actor, which: Which) -> Which:
+    def may_purge(self, actor: Actor, which: Which) -> Which:
         """Restricted to what the actor may delete: Forbidden, or NotFound for somebody else's project."""
         thing = _thing(which)
         mine = scope_of(self._desk.control.database, actor.role, actor.user_id)

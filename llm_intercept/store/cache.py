@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HARMLESS = "it holds nothing but stored answers and can be deleted while no proxy runs"
 _CHUNK = 200
+_PAGES = 1_000
 _COLUMNS = (
     *("id", "key", "project", "token", "request_id", "provider", "host", "model", "dialect", "operation"),
     *("stream", "content_type", "headers", "body", "size", "stored", "tokens", "cost_nanos", "expires_us"),
@@ -171,9 +172,21 @@ class AnswerStore:
                         " LIMIT max(1, (SELECT count(*) / 20 FROM answers)))"
                     ).rowcount
             if gone:
-                # Each step of this pragma frees one page, so it has to be fetched to its end.
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+                self._shrink()
         return gone
+
+    def _shrink(self) -> None:
+        """Gives free pages back, so many at a time that nobody has to wait long for the database."""
+        left = self._free()
+        while left:
+            # Each step of this pragma frees one page, so it has to be fetched to its end.
+            self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+            before, left = left, self._free()
+            if left >= before:
+                break
+
+    def _free(self) -> int:
+        return int(self._connection.execute("PRAGMA freelist_count").fetchone()[0])
 
     def _size(self) -> int:
         return int(self._connection.execute("SELECT coalesce(sum(stored), 0) FROM answers").fetchone()[0])
@@ -197,7 +210,7 @@ class AnswerStore:
         with self._lock:
             gone = self._delete(where, values)
             if gone:
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+                self._shrink()
         return gone
 
     def check(self) -> None:

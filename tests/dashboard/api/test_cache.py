@@ -98,5 +98,8 @@ def test_a_damaged_database_is_no_fault_of_ours(world: World) -> None:
         answer = world.get("/cache")
         assert error(answer) == (503, "unavailable")
         assert "can be deleted while no proxy runs" in answer.json()["error"]["message"]
+        assert error(world.post("/cache/purge", {"all": True})) == (503, "unavailable")
+        row = world.get("/audit?action=cache.purge").json()["items"][0]
+        assert (row["outcome"], row["after"]) == ("failed", None)
     finally:
         world.home.cache_db.write_bytes(good)
