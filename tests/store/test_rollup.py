@@ -20,7 +20,7 @@ HOUR_US = 3_600_000_000
 def test_bounds_rise_and_match_the_schema() -> None:
     assert list(LATENCY_BOUNDS_MS) == sorted(set(LATENCY_BOUNDS_MS))
     assert BUCKETS == 16
-    assert len(COLUMNS) == len(set(COLUMNS)) == 7 + 16 + 32
+    assert len(COLUMNS) == len(set(COLUMNS)) == 7 + 17 + 32
 
 
 @pytest.mark.parametrize(
