@@ -69,7 +69,7 @@ class Desk:
         self.denied(actor, action, thing)
         raise Forbidden(
             f"{actor.name} ({actor.role}) may not do this ({action}); "
-            "admins may, and members may make tokens for their projects"
+            "admins may, and members may make tokens and delete stored answers for their projects"
         )
 
     def denied(self, actor: Actor, action: str, thing: Thing) -> None:
