@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from google.genai.errors import UnknownApiResponseError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_intercept.exchange import Exchange
@@ -304,6 +304,7 @@ def test_nothing_that_is_stored_raises(dialect: str, body: bytes, kind: str) -> 
             )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PATHS)), st.booleans(), st.booleans(), st.data())
 def test_whatever_is_cut_or_changed_does_not_raise(
     dialect: str, was_stream: bool, stream: bool, data: st.DataObject
