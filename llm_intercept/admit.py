@@ -284,7 +284,7 @@ def parties(exchange: Exchange) -> Parties:
 def actual(row: RequestRow, worst: Worst | None, ceiling: Decimal | None) -> Actual:
     """What counts is what the row says. An answer of which nothing is known counts as the worst case.
 
-    One that ended with its proxy counts as all that was held for it: budgets must not last longer for crashes.
+    One that ended with its proxy counts as all that was held for it: crashes must not stretch budgets.
     """
     if row.outcome == "interrupted" and not row.phases:  # read back from a journal
         return UNKNOWN

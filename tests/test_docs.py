@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -78,24 +79,22 @@ def test_the_readme_shows_commands():
 def test_every_column_is_described():
     page = (ROOT / "docs/usage-data.md").read_text()
     described = set(re.findall(r"`([a-z_0-9]+)`", page))
-    connection = sqlite3.connect(":memory:")
-    for _, script in USAGE:
-        connection.executescript(script)
-    for table in ("requests", "attempts", "violations"):
-        columns = {row[1] for row in connection.execute(f"PRAGMA table_xinfo({table})")}
-        assert columns <= described, columns - described
-    connection.close()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for _, script in USAGE:
+            connection.executescript(script)
+        for table in ("requests", "attempts", "violations"):
+            columns = {row[1] for row in connection.execute(f"PRAGMA table_xinfo({table})")}
+            assert columns <= described, columns - described
     assert set(Outcome.__value__.__args__) <= described
 
 
 def test_rows_have_exactly_the_columns():
-    connection = sqlite3.connect(":memory:")
-    for _, script in USAGE:
-        connection.executescript(script)
-    for table, row in (("requests", RequestRow), ("attempts", AttemptRow), ("violations", ViolationRow)):
-        columns = {c[1] for c in connection.execute(f"PRAGMA table_info({table})")}
-        assert columns == set(row.__dataclass_fields__) - {"tries", "violations"}
-    connection.close()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for _, script in USAGE:
+            connection.executescript(script)
+        for table, row in (("requests", RequestRow), ("attempts", AttemptRow), ("violations", ViolationRow)):
+            columns = {c[1] for c in connection.execute(f"PRAGMA table_info({table})")}
+            assert columns == set(row.__dataclass_fields__) - {"tries", "violations"}
 
 
 def test_the_readme_names_every_provider():

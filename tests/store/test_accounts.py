@@ -57,7 +57,7 @@ def test_somebody_inactive_or_without_a_password_does_not_get_in(control: Contro
 def test_failures_make_one_wait(control: Control, ada: str, clock: Clock) -> None:
     for number in range(FREE["user"]):
         assert not try_(control, "ada", "wrong", f"192.0.2.{number}")
-    with pytest.raises(TooManyAttempts, match="try again in 1 second$"):
+    with pytest.raises(TooManyAttempts, match=r"try again in 1 second$"):
         control.accounts.attempt("ada@example.com", "198.51.100.1")
     clock.now += 1
     assert not try_(control, "ada", "wrong", "198.51.100.1")

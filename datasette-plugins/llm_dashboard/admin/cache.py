@@ -9,6 +9,7 @@ from llm_dashboard import clock, conversation
 from llm_dashboard.admin.forms import worded
 from llm_dashboard.admin.visit import Visit
 from llm_dashboard.formats import count
+from llm_dashboard.purging import purge as purge_answers
 from llm_intercept.errors import ConfigError
 from llm_intercept.manage import Management
 from llm_intercept.manage.cache import Shown, asked
@@ -124,7 +125,7 @@ async def purge(visit: Visit) -> Response:
     chosen = _chosen(visit)
     which, back = wanted(chosen, clock.now()), f"{PATH}?{urlencode({k: v for k, v in chosen.items() if v})}"
     if visit.posting:
-        gone = await visit.ask(lambda m: m.cache.purge(visit.actor, which))
+        gone = await purge_answers(visit.ask, visit.actor, which, visit.home.cache_db)
         return visit.to(PATH, f"{_number(gone)} deleted.")
     number = await visit.ask(lambda m: m.cache.count(visit.actor, which))
     if not number:

@@ -1,6 +1,5 @@
 """Stored answers: what they are, what they save, and deleting them before their time."""
 
-import asyncio
 from typing import Any
 
 from pydantic import Field
@@ -9,9 +8,9 @@ from llm_dashboard.api.fields import Span, duration
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, page, place_of
 from llm_dashboard.api.problem import Problem
-from llm_intercept.errors import StoreError
+from llm_dashboard.purging import purge as purge_answers
 from llm_intercept.manage import Management
-from llm_intercept.manage.cache import asked, delete, document, sums, written
+from llm_intercept.manage.cache import asked, document, sums, written
 from llm_intercept.store.cache import Which
 
 table = Table("cache", "Answers that are given again when the same is asked again.")
@@ -153,22 +152,8 @@ async def purge(call: Call[Nothing, CachePurge]) -> object:
     if body.dry_run:
         deleted = await call.stage.manage(lambda management: management.cache.count(call.actor, which))
     else:
-        deleted = await _purged(call, which)
+        deleted = await purge_answers(call.stage.manage, call.actor, which, call.stage.home.cache_db)
     return {"dry_run": body.dry_run, "deleted": deleted}
-
-
-async def _purged(call: Call[Nothing, CachePurge], which: Which) -> int:
-    """In a thread of its own: others ask control.db meanwhile."""
-    manage, actor = call.stage.manage, call.actor
-    own = await manage(lambda management: management.cache.may_purge(actor, which))
-    try:
-        deleted = await asyncio.to_thread(delete, call.stage.home.cache_db, own)
-    except StoreError as error:
-        failure = error
-        await manage(lambda management: management.cache.not_purged(actor, own, failure))
-        raise
-    await manage(lambda management: management.cache.purged(actor, own, deleted))
-    return deleted
 
 
 def _which(given: _Answers, now_us: int) -> Which:
