@@ -46,7 +46,6 @@ class Cache:
             status, body = 304, b""
         response = http.Response.make(status, body, headers)
         # From here on nothing can fail: a call is a hit as a whole, or a miss.
-        exchange.phases.first_byte = self.exchanges.gateway.clock()
         exchange.response_headers = dict(headers.items())
         exchange.response_type, exchange.status = hit.content.content_type, 200
         self.exchanges.gateway.caching.given(exchange, hit)
@@ -65,6 +64,8 @@ class CacheStatus:
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or not exchange.cache or response is None:
             return
+        if exchange.recalled is not None and not exchange.phases.first_byte:
+            exchange.phases.first_byte = self.exchanges.gateway.clock()  # it may have been held back
         for name, value in self.exchanges.gateway.caching.headers(exchange):
             response.headers[name] = value
 

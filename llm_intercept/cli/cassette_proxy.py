@@ -98,8 +98,12 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 def recording(job: Job, exchanges: "Exchanges", addons: Sequence[object]) -> list[object]:
-    """The pipeline with an ear at both ends; named listeners stay with the proxy that is always there."""
+    """The pipeline with an ear at both ends; named listeners stay with the proxy that is always there.
+
+    What providers say is recorded, not what was stored of it before.
+    """
     from addons.authenticate import Authenticate
+    from addons.cache import Cache, CacheStatus
     from addons.cassette import Answers, Arrivals, Quiet
     from addons.listeners import Listeners
 
@@ -110,7 +114,7 @@ def recording(job: Job, exchanges: "Exchanges", addons: Sequence[object]) -> lis
         if isinstance(addon, Authenticate):
             ear = Arrivals(exchanges, recorder, drafts, sockets=job.sockets, mark=job.mark)  # type: ignore[arg-type]
             found.append(ear)
-        if not isinstance(addon, Listeners):
+        if not isinstance(addon, Listeners | Cache | CacheStatus):
             found.append(addon)
     return [Quiet(), *found, Answers(exchanges, recorder, drafts)]  # type: ignore[arg-type]
 

@@ -119,7 +119,10 @@ async def _socket(request: Request, answer: Answer) -> None:
 
 @dataclass
 class Caller:
-    """Calls a proxy, and keeps what it is answered. `name` says what the answer may hold."""
+    """Calls a proxy, and keeps what it is answered. `name` says what the answer may hold.
+
+    Every answer may be stored, and every call goes to its provider, unless it says otherwise itself.
+    """
 
     keeper: Keeper
     port: int
@@ -128,7 +131,7 @@ class Caller:
         sent = {key.replace("_", "-"): value for key, value in headers.items() if value}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
-            given = {"content-type": "application/json", **sent}
+            given = {"content-type": "application/json", "cache-control": "no-cache", **sent}
             connection.request("GET" if body is None else "POST", path, encoded(body), given)
             answer = connection.getresponse()
             try:
@@ -249,6 +252,18 @@ def by_faults(call: Caller, tokens: Mapping[str, str]) -> None:
         call("faults", wire.COMPLETIONS, chat(word), **bearer(tokens["authorization"]))
 
 
+def by_the_cache(call: Caller, tokens: Mapping[str, str]) -> None:
+    """What is stored is given again; what tells a key is asked for anew."""
+    auth, again = bearer(tokens["authorization"]), {"cache_control": "max-age=600"}
+    for say in ("", "back", "stream", "drip"):
+        said = chat(say, stream=say in ("stream", "drip"))
+        for name, fields in (("bodies", {}), ("bodies", again), ("bodies", again)):
+            assert call(f"{name} {say}", wire.COMPLETIONS, said, **auth, **fields) == 200
+    own = bearer(call.keeper.aviary.canaries["own.back"])
+    for _ in range(2):
+        assert call("own", wire.COMPLETIONS, chat("back"), **own, **again) == 200
+
+
 def by_sockets(call: Caller, tokens: Mapping[str, str]) -> None:
     url = f"ws://127.0.0.1:{call.port}/v1/responses"
     said = call.keeper.aviary.new("body.socket", "sk-")
@@ -273,4 +288,4 @@ def by_tunnels(call: Caller, tokens: Mapping[str, str]) -> None:
         call.keeper.aviary.look_at("answer own tunnel", f"{answer.headers}\n".encode() + answer.read())
 
 
-ALL = (by_tokens, by_own_keys, by_bodies, by_errors, by_faults, by_sockets, by_tunnels)
+ALL = (by_tokens, by_own_keys, by_bodies, by_errors, by_faults, by_the_cache, by_sockets, by_tunnels)

@@ -102,6 +102,7 @@ def config(keeper: Keeper, upstreams: Mapping[str, str], webhook: str, issuer: s
     hook = f"{webhook}/hooks/{new('webhook.url')}"
     signer, header, tier = new("webhook.secret"), new("header.all"), new("header.tier")
     lines = [
+        '[cache]\nmode = "on"',
         '[capture]\nbodies = "all"\n[log]\nlevel = "debug"\n[retries]\nbackoff = 0\ntries = 2',
         f'[[webhooks]]\nurl = "{hook}"\nsecret = "{signer}"',
         f'[models.headers]\nx-tenant-key = "{header}"',

@@ -131,6 +131,16 @@ def test_no_secret_is_where_it_must_not_be(sightings: tuple[list[Seen], set[Mean
     assert not found, "\n".join([f"{len(found)} leaks", *sorted(set(found))])
 
 
+def test_answers_were_stored_and_given(aviary: Aviary) -> None:
+    """Else it would say nothing that no secret is among them."""
+    stored = [data for name, data in aviary.places.items() if name.startswith("file cache.db answers")]
+    assert stored
+    assert all(b"Once upon a time" in data for data in stored)
+    answers = [data.lower() for name, data in aviary.places.items() if name.startswith("answer bodies")]
+    assert any(b"x-cache: hit" in data for data in answers)
+    assert any(b"x-cache: miss" in data for data in answers)
+
+
 def test_files_are_their_owners_alone(aviary: Aviary) -> None:
     """In a home that was there, and open to all, before."""
     assert aviary.open_files == []

@@ -335,3 +335,16 @@ def test_every_call_has_its_place(stack: Stack, file: Path) -> None:
     calls: tuple[Recorded, ...] = read(file).calls
     assert [json.loads(call.request.body)["user"] for call in calls] == list("01234")
     assert [call.number for call in calls] == [1, 2, 3, 4, 5]
+
+
+def test_what_is_recorded_comes_from_the_provider(stack: Stack, file: Path) -> None:
+    """The cache is not asked, and nothing is stored."""
+    wish = {"cache-control": "max-age=600"}
+    step = {"url": CHAT, "body": HELLO, "headers": wish}
+    before = len(stack.received())
+    answers = record(stack, file, step, step)
+    assert len(stack.received()) == before + 2
+    with without_provider(stack):
+        assert [a["body"] for a in replay(stack, file, step, step)] == [a["body"] for a in answers]
+    rows = stack.query("SELECT cache FROM requests ORDER BY id DESC LIMIT 4")
+    assert [row["cache"] for row in rows] == [""] * 4

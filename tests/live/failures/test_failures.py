@@ -230,6 +230,58 @@ def test_only_answers_out_of_the_cache_are_late(server: Upstream, proxy: Proxied
     assert HEADER not in call.headers
 
 
+KEPT = {"cache-control": "max-age=600"}
+
+
+def test_an_answer_out_of_the_cache_is_late(server: Upstream, proxy: Proxied) -> None:
+    body = {**wire.CHAT, "messages": [{"role": "user", "content": "late"}]}
+    simulate(proxy, response_delay={"min": 0.2, "max": 0.2, "cache_only": True})
+    with proxy.call(wire.COMPLETIONS, body, KEPT) as first:
+        first.read()
+    with proxy.call(wire.COMPLETIONS, body, KEPT) as hit:
+        assert hit.read() == wire.chat_answer()
+    assert [call.headers["x-cache"] for call in (first, hit)] == ["MISS", "HIT"]
+    assert [call.headers[HEADER] for call in (first, hit)] == [None, "response_delay"]
+    assert [told(proxy.row(call)) for call in (first, hit)] == [
+        (200, "ok", "", 0),
+        (200, "ok", "response_delay", 1),
+    ]
+    assert proxy.row(hit)["ttfb_ms"] >= 200
+    assert len(server.requests) == 1
+
+
+def test_a_late_answer_can_be_stored(server: Upstream, proxy: Proxied) -> None:
+    """Nothing of it is made up; what is spoilt is another matter."""
+    body = {**wire.CHAT_STREAM, "messages": [{"role": "user", "content": "late, and stored"}]}
+    simulate(proxy, stream={"garble_at_event": 2})
+    with proxy.call(wire.COMPLETIONS, body, KEPT) as spoilt:
+        spoilt.read()
+    assert proxy.row(spoilt)["cache"] == "miss"
+    simulate(proxy, response_delay={"min": 0.01, "max": 0.01})
+    found = []
+    for _ in range(2):
+        with proxy.call(wire.COMPLETIONS, body, KEPT) as call:
+            found.append((call.headers["x-cache"], call.read()))
+    assert [cache for cache, _ in found] == ["MISS", "HIT"]
+    assert found[0][1] == found[1][1]
+
+
+def test_hits_meet_failures_once(server: Upstream, proxy: Proxied) -> None:
+    """As often as other calls do."""
+
+    def run() -> list[int]:
+        simulate(proxy, error_injection={"error_rates": {"429": 0.3, "500": 0.3}}, seed=7)
+        found = []
+        for _ in range(12):
+            with proxy.call(wire.COMPLETIONS, {**wire.CHAT, "seed": 1}, KEPT) as call:
+                found.append(call.status)
+                call.read()
+        return found
+
+    assert run() == run() == [200, 200, 429, 429, 200, 200, 200, 429, 200, 429, 500, 200]
+    assert len(server.requests) == 1
+
+
 # --- runs
 
 
