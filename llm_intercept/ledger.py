@@ -93,7 +93,7 @@ class Ledger:
         if exchange.status >= 300:
             return False
         if reading.usage.known:  # with the reason of the end comes the final count; before, a placeholder
-            cut = exchange.ended_by or exchange.stopped
+            cut = exchange.ended_by or exchange.stopped or reading.error_type
             return bool(cut and reading.text_parts and not reading.finish_reason)
         return bool(reading.text_parts or row.outcome == "client_gone")
 
