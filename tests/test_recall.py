@@ -4,10 +4,12 @@ What was recorded of each dialect is stored, and asked for as a stream and whole
 """
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from google.genai.errors import UnknownApiResponseError
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from llm_intercept.exchange import Exchange
 from llm_intercept.policy.cachecontrol import is_whole
+from llm_intercept.policy.fingerprint import Asked, fingerprint
 from llm_intercept.providers import Registry
 from llm_intercept.recall import Recalled, reading, recall
 from llm_intercept.store.cache import Stored
@@ -24,12 +27,13 @@ from llm_intercept.wire.embeddings.translation import EmbeddingTranslation
 from llm_intercept.wire.fold import fold
 from llm_intercept.wire.framing.choose import choose
 from llm_intercept.wire.ir import Answer, Failure, Thinking
+from llm_intercept.wire.translation import Side, Translation
 from tests.live import wire
 from tests.store.test_cache import FACTS
 from tests.test_router import an_exchange
 from tests.wire.pair_laws import PAIRS, calls_of, read, text_of, translated, translation
 from tests.wire.pair_oracles import Seen
-from tests.wire.pair_sources import NAMES, Source, answered, answered_all, context, read_stream
+from tests.wire.pair_sources import NAMES, Source, answered, answered_all, asked, context, read_stream
 
 BYTES = Path(__file__).parent / "wire" / "bytes"
 REGISTRY = Registry({})
@@ -319,6 +323,30 @@ def test_whatever_is_cut_or_changed_does_not_raise(
 
 
 @recorded
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("dialect", NAMES)
+def test_the_same_words_are_the_same_for_the_provider(dialect: str, target: str) -> None:
+    """Nothing of a request is made up by chance or by the clock: then nothing would ever be found again."""
+    for source in asked(dialect):
+        try:
+            written = [_written(source, target, number) for number in (1, 2)]
+        except Untranslatable:
+            continue
+        assert written[0] == written[1], source.name
+
+
+def _written(source: Source, target: str, number: int) -> bytes | None:
+    """Another time, and the other form."""
+    chance, stream = random.Random(number), number == 2
+    made = context(requested_model="m", mint=lambda n: "".join(chance.choices("abcdef", k=n)))
+    made.now *= number
+    one = Translation(Side(dialect := source.dialect), Side(target), made, stream=stream)
+    made.request = one.read(source.recording.request, "m", stream)
+    body = orjson.dumps(one.encode(replace(made.request, stream=stream, include_usage=stream)).body)
+    return fingerprint(Asked("a", dialect, "h", "POST", "/", {}, body))
+
+
+@recorded
 @pytest.mark.parametrize(("dialect", "target"), PAIRS, ids=lambda name: name)
 @pytest.mark.parametrize("stream", [True, False], ids=["to-stream", "to-whole"])
 def test_another_dialect(dialect: str, target: str, stream: bool) -> None:
@@ -344,8 +372,8 @@ def test_vectors_of_another_shape() -> None:
     vectors = {"data": [{"embedding": [0.5], "index": 0}], "model": "m", "usage": {"prompt_tokens": 1}}
     exchange = asking("gemini", stream=False)
     made = EmbeddingTranslation("gemini", "openai_embeddings", context(requested_model="m"))
-    asked = {"content": {"parts": [{"text": "a"}]}}
-    made.write(json.dumps(asked).encode(), "/v1beta/models/m:embedContent", "m", "/v1/embeddings")
+    body = {"content": {"parts": [{"text": "a"}]}}
+    made.write(json.dumps(body).encode(), "/v1beta/models/m:embedContent", "m", "/v1/embeddings")
     exchange.translation = made
     answer = replace(
         FACTS, dialect="openai_embeddings", operation="embeddings", body=json.dumps(vectors).encode()

@@ -1,7 +1,9 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm_intercept.errors import ConfigError
-from llm_intercept.secrecy import documented, said, shown_name, suspects
+from llm_intercept.secrecy import NAMED, SHAPES, documented, keyed, said, shown_name, suspects
 
 OPENAI = "sk-proj-0123456789abcdefghij"
 MISTRAL = "q7Rz2Xw9Lm4Tn8Vb5Kc3Jh6Gf1Ds0Pa7"
@@ -59,3 +61,53 @@ def test_where_a_document_has_keys() -> None:
 
 def test_our_errors_repeat_no_key() -> None:
     assert str(ConfigError(f"{OPENAI!r} cannot be a name")) == "'[redacted]' cannot be a name"
+
+
+_PARTS = (
+    *(
+        "lli_",
+        "llm_api_",
+        "LLIA",
+        "sk-",
+        "gsk_",
+        "hf-",
+        "AIza",
+        "ya29.",
+        "AKIA",
+        "ASIA",
+        "ghp_",
+        "github_pat_",
+    ),
+    *(
+        "xoxb-",
+        "eyJ",
+        ".",
+        "-----BEGIN ",
+        "PRIVATE KEY-----",
+        "-----END ",
+        "Bearer ",
+        "BASIC ",
+        "api_key",
+        "Api-Key",
+    ),
+    *(
+        "authorization",
+        '"',
+        "\\",
+        ":",
+        "=",
+        " ",
+        "password",
+        "Secret-Access-Key",
+        "access_token",
+        "x-api-key",
+    ),
+    *("A" * 16, "abcdefghij0123456789", "0" * 40, "é", "task-", "\n"),
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(st.sampled_from(_PARTS) | st.text(max_size=3), max_size=12).map("".join))
+def test_looking_for_beginnings_first_finds_the_same(text: str) -> None:
+    body = text.encode()
+    assert keyed(body) == any(pattern.search(body) is not None for pattern in (SHAPES, *NAMED))

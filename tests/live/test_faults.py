@@ -249,6 +249,37 @@ def test_an_observer_that_fails_costs_nothing(
         wait_for(lambda: logged(proxy, f"{observer} failed"), "the line in the log")
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("hook", ["Cache.request", "CacheStatus.responseheaders"])
+def test_a_cache_that_fails_costs_answers_alone(
+    server: Upstream, proxy: Proxied, hook: str, moment: str
+) -> None:
+    kept = {"cache-control": "max-age=600"}
+    body = {**wire.CHAT, "messages": [{"role": "user", "content": f"{hook}{moment}"}]}
+    for fault in ({}, {"x-fault": f"{hook}{moment}"}, {}):
+        with proxy.call(wire.COMPLETIONS, body, {**kept, **fault}) as call:
+            assert (call.status, call.read()) == (200, wire.chat_answer("gpt-4o-mini"))
+    assert len(server.requests) == (2 if hook == "Cache.request" and not moment else 1)
+    wait_for(lambda: logged(proxy, f"{hook} failed"), "the line in the log")
+
+
+def test_a_cache_that_fails_between_two_tries_costs_nothing(server: Upstream, proxy: Proxied) -> None:
+    async def script(request: Request, answer: Answer) -> None:
+        if len(server.requests) > 1:
+            await answer_all(request, answer)
+        else:
+            await request.read()
+            await answer.whole(503, b'{"error":{"message":"busy","type":"server_error"}}')
+
+    server.script = script
+    headers = {"cache-control": "max-age=600", "x-fault": "Cache.try_again"}
+    body = {**wire.CHAT, "messages": [{"role": "user", "content": "again"}]}
+    with proxy.call(wire.COMPLETIONS, body, headers) as call:
+        assert (call.status, call.read()) == (200, wire.chat_answer("gpt-4o-mini"))
+    assert proxy.row(call)["cache"] == "miss"
+    assert len(server.requests) == 2
+
+
 def test_an_observer_that_fails_costs_an_upload_nothing(server: Upstream, proxy: Proxied) -> None:
     body = b"--b\r\n" + b"x" * 9_000_000 + b"\r\n--b--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=b", "x-fault": "Record.requestheaders"}
