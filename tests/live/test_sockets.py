@@ -34,7 +34,9 @@ def server() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def proxy(server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    with proxied(tmp_path_factory.mktemp("sockets"), {"openai": server.url}) as running:
+    """It stores answers; those of WebSockets are none of its business."""
+    home, config = tmp_path_factory.mktemp("sockets"), '[cache]\nmode = "on"\n'
+    with proxied(home, {"openai": server.url}, config=config) as running:
         yield running
 
 
@@ -127,6 +129,7 @@ def test_one_row_for_each_response(server: Upstream, proxy: Proxied, entry: str)
         assert row["cost_nanos"] > 0
         assert 0 < row["ttft_ms"] <= row["duration_ms"]
         assert row["request_bytes"] == len(json.dumps(ASK))
+        assert row["cache"] == ""
     assert len({row["request_id"] for row in rows}) == 3
     [upgrade] = server.requests
     assert upgrade.header("authorization") == "Bearer sk-real-openai-0123456789abcdefghij"
