@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import anthropic
+import brotli
 import pytest
 from pydantic import SecretStr
 
@@ -99,22 +100,30 @@ def kept(proxy: Proxied) -> list[Entry]:
 # --- what the provider sends
 
 
-async def packed(request: Request, answer: Answer) -> None:
-    stream = json.loads(await request.read()).get("stream")
-    body = gzip.compress(b"".join(wire.chat_stream()) if stream else wire.chat_answer())
-    kind = SSE if stream else "application/json"
-    await answer.head(200, [("content-type", kind), ("content-encoding", "gzip")])
-    await answer.send(body[:20], body[20:])
-    await answer.end()
+def packed(coding: str) -> Any:
+    pack = gzip.compress if coding == "gzip" else brotli.compress
+
+    async def script(request: Request, answer: Answer) -> None:
+        stream = json.loads(await request.read()).get("stream")
+        body = pack(b"".join(wire.chat_stream()) if stream else wire.chat_answer())
+        kind = SSE if stream else "application/json"
+        await answer.head(200, [("content-type", kind), ("content-encoding", coding)])
+        await answer.send(body[:20], body[20:])
+        await answer.end()
+
+    return script
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_compressed_answers_are_given_plain(server: Upstream, proxy: Proxied, stream: bool) -> None:
-    server.script = packed
+def test_compressed_answers_are_given_plain(
+    server: Upstream, proxy: Proxied, stream: bool, coding: str
+) -> None:
+    server.script = packed(coding)
     asks = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-    text = f"packed {stream}"
-    with chat(proxy, text, {"accept-encoding": "gzip"}, **asks) as first:
-        said = gzip.decompress(first.read())
+    text, unpack = f"packed {stream} {coding}", gzip.decompress if coding == "gzip" else brotli.decompress
+    with chat(proxy, text, {"accept-encoding": coding}, **asks) as first:
+        said = unpack(first.read())
     with chat(proxy, text, **asks) as again:
         assert again.read() == said
         assert again.headers["content-encoding"] is None

@@ -1,7 +1,7 @@
 """What a client asks of the cache, under each mode."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_intercept.policy.cachecontrol import MODES, Terms, Wish, chosen, is_whole, wish
@@ -52,6 +52,7 @@ def test_wishes(header: str, opt_in: Wish | None, on: Wish | None) -> None:
     assert wish("on", header, TERMS) == on
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MODES), st.text(max_size=40))
 def test_any_header_is_understood_somehow(mode: str, header: str) -> None:
     found = wish(mode, header, TERMS)

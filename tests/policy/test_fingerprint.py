@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llm_intercept.policy.fingerprint import VOLATILE, Asked, fingerprint
@@ -189,6 +189,7 @@ def of(body: dict[str, Any]) -> bytes | None:
         return None
 
 
+@settings(deadline=None)
 @given(bodies, names, values)
 def test_every_other_member_changes_the_key(body: dict[str, Any], name: str, value: Any) -> None:
     assume(name not in VOLATILE)
@@ -200,6 +201,7 @@ def test_every_other_member_changes_the_key(body: dict[str, Any], name: str, val
         assert of({k: v for k, v in body.items() if k != name}) != before
 
 
+@settings(deadline=None)
 @given(bodies, st.sampled_from(sorted(VOLATILE)), values, st.randoms())
 def test_neither_order_nor_what_is_volatile_does(
     body: dict[str, Any], name: str, value: Any, chance: Any
@@ -209,6 +211,7 @@ def test_neither_order_nor_what_is_volatile_does(
     assert of(dict(members)) == of(body)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_places_are_not_mixed_up(scope: str, provider: str, path: str, other: str) -> None:
     """What stands in one place cannot be taken for something in the next one."""
