@@ -42,7 +42,7 @@ class Cache:
         headers = to_headers([("content-type", hit.content.content_type), *hit.headers])
         headers[REQUEST_ID] = exchange.request_id
         status, body = 200, hit.content.body
-        if is_unchanged(hit, exchange.request_headers.get("if-none-match", "")):
+        if is_unchanged(exchange, hit):
             status, body = 304, b""
         response = http.Response.make(status, body, headers)
         # From here on nothing can fail: a call is a hit as a whole, or a miss.

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import re
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -153,6 +154,8 @@ class Caching:
         stored, key = exchange.recalled, exchange.fingerprint.hex()[:16]
         if stored is None:
             word, why = ("BYPASS", "bypass") if exchange.cache == "bypass" else ("MISS", "uri-miss")
+            if word == "MISS" and exchange.cache_wish is not None and not exchange.cache_wish.read:
+                why = "request"  # the client wanted a new one
             named = f'; key="{key}"' if key else ""
             return (("x-cache", word), ("cache-status", f"llm-intercept; fwd={why}{named}"))
         now = self._now()
@@ -162,7 +165,7 @@ class Caching:
             ("cache-status", f'llm-intercept; hit; ttl={max(0, round(left))}; key="{key}"'),
             ("age", str(max(0, round(age)))),
             ("x-cache-timestamp", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(stored.id / 1e6))),
-            ("etag", _etag(stored)),
+            ("etag", _etag(exchange, stored)),
         )
 
     def _wish(self, exchange: Exchange, listener_mode: str) -> cachecontrol.Wish | None:
@@ -250,13 +253,19 @@ class Caching:
         )
 
 
-def _etag(stored: Stored) -> str:
-    return f'"{stored.key.hex()[:16]}-{stored.id:x}"'
+def _etag(exchange: Exchange, stored: Stored) -> str:
+    """Of the answer in one form: the same as a stream, or for a client of another dialect, is another one."""
+    path = exchange.client_path or exchange.path
+    form = f"{exchange.dialect} {exchange.stream} {exchange.asks_usage} {'alt=sse' in path}"
+    return f'"{stored.key.hex()[:16]}-{stored.id:x}-{zlib.crc32(form.encode()):08x}"'
 
 
-def is_unchanged(hit: Hit, if_none_match: str) -> bool:
+def is_unchanged(exchange: Exchange, hit: Hit) -> bool:
     """Whether the client has this very answer."""
-    return any(tag.strip().removeprefix("W/") == _etag(hit.stored) for tag in if_none_match.split(","))
+    known = exchange.request_headers.get("if-none-match", "")
+    if not known:
+        return False
+    return any(tag.strip().removeprefix("W/") == _etag(exchange, hit.stored) for tag in known.split(","))
 
 
 def _by_own_key(exchange: Exchange, who: Principal) -> str:

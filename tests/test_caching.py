@@ -198,8 +198,22 @@ def test_what_is_found_counts_when_it_is_given(make: Callable[..., Caching]) -> 
     assert (exchange.cache, exchange.recalled, exchange.reading) == ("hit", found.stored, found.reading)
     said = dict(caching.headers(exchange))
     assert (said["x-cache"], said["age"]) == ("HIT", "0")
-    assert is_unchanged(found, f'"x", W/{said["etag"]}')
-    assert not is_unchanged(found, '"x"')
+    again: dict[str, Any] = {"request_headers": {"if-none-match": f'"x", W/{said["etag"]}'}}
+    assert is_unchanged(asking(**again), found)
+    assert not is_unchanged(asking(), found)
+    assert not is_unchanged(asking(request_headers={"if-none-match": '"x"'}), found)
+    for other in ({"stream": True}, {"asks_usage": True}, {"dialect": "anthropic"}):
+        assert not is_unchanged(asking(**other, **again), found)
+
+
+def test_what_a_miss_says(make: Callable[..., Caching]) -> None:
+    caching = make()
+    for header, why in (("", "uri-miss"), ("no-cache", "request"), ("max-age=0", "request")):
+        exchange = asking(request_headers={"cache-control": header})
+        assert caching.look(exchange, "") is None
+        said = dict(caching.headers(exchange))
+        key = exchange.fingerprint.hex()[:16]
+        assert said["cache-status"] == f'llm-intercept; fwd={why}; key="{key}"'
 
 
 def test_a_file_that_is_no_database(make: Callable[..., Caching], tmp_path: Path) -> None:
