@@ -4,7 +4,8 @@ Per-call state is exactly one `Exchange`, held weakly by its flow; what a client
 proved (a tunnel's principal) is held weakly by the connection.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http
@@ -15,6 +16,8 @@ from llm_intercept.course import overdue
 from llm_intercept.errors import Reply
 from llm_intercept.exchange import Exchange, Target
 from llm_intercept.gateway import Gateway
+from llm_intercept.policy.listeners import needs_token
+from llm_intercept.store.listeners import Listener
 from llm_intercept.wire.websocket import FrameMeter
 
 REQUEST_ID = "x-llm-intercept-request-id"
@@ -38,11 +41,35 @@ class Exchanges:
         self.meters: WeakKeyDictionary[http.HTTPFlow, FrameMeter] = WeakKeyDictionary()  # of WebSockets
         self.draining = False  # this process is about to end
         self.doors: dict[str, Door] = {}  # by mode specification: named listeners, those stopped included
+        self._listening: Mapping[str, Listener] = {}  # what the defaults of the doors are from
         self._by_flow: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
 
     def door(self, client: connection.Client) -> Door | None:
         """The named listener that this client came by."""
         return self.doors.get(client.proxy_mode.full_spec) if self.doors else None
+
+    def door_now(self, client: connection.Client) -> Door | None:
+        """The same with the defaults that it has by now: what was changed counts from this call on."""
+        if not self.doors:
+            return None
+        control = self.gateway.control
+        control.refresh()
+        if control.listening is not self._listening:
+            self._listening = control.listening
+            self.doors |= {spec: self._renewed(door) for spec, door in self.doors.items()}
+        return self.door(client)
+
+    def _renewed(self, door: Door) -> Door:
+        listener = self._listening.get(door.name)
+        if listener is None or not door.open:
+            return door
+        return replace(
+            door,
+            provider=listener.provider,
+            project=listener.project,
+            required=needs_token(listener.auth, door.exposed, self.gateway.access.required),
+            cache=listener.cache,
+        )
 
     def get(self, flow: http.HTTPFlow) -> Exchange | None:
         return self._by_flow.get(flow)

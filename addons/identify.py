@@ -58,7 +58,7 @@ class Identify:
         if flow.response or flow.error:
             return
         request = flow.request
-        door = self.exchanges.door(flow.client_conn) if self.exchanges.doors else None
+        door = self.exchanges.door_now(flow.client_conn) if self.exchanges.doors else None
         entry = entry_of(self.exchanges, flow)
         if door is not None:
             entry = _by_door(flow, door, entry)

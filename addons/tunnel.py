@@ -60,7 +60,7 @@ class TunnelGate:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         access, request = self.exchanges.gateway.access, flow.request
         authorization = request.headers.get("proxy-authorization", "")
-        door = self.exchanges.door(flow.client_conn)
+        door = self.exchanges.door_now(flow.client_conn)
         if door is not None and not door.open:
             flow.response = to_response(in_plain_text(stopped(door)))
             return

@@ -1,6 +1,7 @@
 """`llm-intercept listener`: named listeners, which the running proxy starts and stops."""
 
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -10,12 +11,13 @@ from llm_intercept.cli import listener_output as output
 from llm_intercept.cli.output import json_option
 from llm_intercept.cli.ports import is_free
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.errors import ConfigError, Conflict
+from llm_intercept.errors import Conflict
 from llm_intercept.policy import listeners as rules
 from llm_intercept.store.listeners import Listener
 
 ANSWER_SECONDS = 8.0
 _LOOK_SECONDS = 0.05
+_AS_SET = "default"
 
 
 @click.group
@@ -26,6 +28,7 @@ def command() -> None:
     llm-intercept listener create team-a --project team-a --start
     llm-intercept listener create groq --port 8101 --provider groq --start
     llm-intercept listener show groq
+    llm-intercept listener set groq --cache on
 
     Listeners belong to the running proxy and are started and stopped without a restart. Those that run
     are started again with the next proxy.
@@ -82,8 +85,8 @@ def create(
         port=port,
         mode=mode,
         host=host,
-        provider=_provider(session, parsed, provider),
-        project=session.control.projects.get(project).name if project else "",
+        provider=provider,
+        project=project,
         auth=auth or "",
         cache=cache or "",
     )
@@ -94,6 +97,49 @@ def create(
     else:
         click.echo(f"Created the listener {listener.name} on {output.address(listener)}.")
         click.echo(f"Next: llm-intercept listener start {listener.name}")
+
+
+@command.command("set")
+@click.argument("name")
+@click.option("--provider", help='For calls whose path names no provider; "" for none.')
+@click.option("--project", help='For calls without a project token; "" for none.')
+@click.option("--auth", type=click.Choice(["open", "required", _AS_SET]), help="Whether calls need a token.")
+@click.option(
+    "--cache", type=click.Choice(["off", "opt-in", "on", _AS_SET]), help="Which answers are stored."
+)
+@click.option("--name", "new_name", metavar="NAME", help="Another name; what is simulated for it goes along.")
+@click.option("--port", type=int, help="Another port.")
+@click.option("--mode", help=f"Another mode: {rules.FORMS}.")
+@click.option("--host", help="Another address to listen on.")
+@json_option
+@pass_session
+def set_(session: Session, /, name: str, as_json: bool, **given: Any) -> None:
+    """Change a listener. Its defaults count from the next call on, also while it is running.
+
+    Its name, port, mode and host can be changed only while it is stopped.
+
+    \b
+    llm-intercept listener set groq --cache on --project team-a
+    llm-intercept listener set groq --auth default --project ''
+    """
+    if all(value is None for value in given.values()):
+        raise click.UsageError(
+            "say what to change: --provider, --project, --auth, --cache, --name, --port, ..."
+        )
+    listener = session.manage.listeners.change(
+        session.actor,
+        name,
+        is_free_at=lambda host, port, udp: is_free(host, port, udp=udp),
+        reserved=_reserved(session),
+        **{
+            key: "" if value == _AS_SET and key in ("auth", "cache") else value
+            for key, value in given.items()
+        },
+    )
+    if as_json:
+        output.as_json(session, listener)
+    else:
+        output.table(session, [listener])
 
 
 @command.command("start")
@@ -134,8 +180,6 @@ def delete(session: Session, name: str, yes: bool, as_json: bool) -> None:
     if not (yes or listener.running):
         click.confirm(f"Delete the listener {listener.name} on {output.address(listener)}?", abort=True)
     session.manage.listeners.delete(session.actor, listener.name)
-    for file in session.home.path.glob(f"wireguard-{listener.name}.*"):
-        file.unlink(missing_ok=True)
     if as_json:
         output.as_json(session, listener)
     else:
@@ -204,19 +248,3 @@ def _reserved(session: Session) -> dict[int, str]:
     ports = {settings.dashboard.port: "the dashboard", settings.port: "the proxy itself"}
     actual = urlsplit(session.proxy_url).port
     return ports | ({actual: "the proxy itself"} if actual else {})
-
-
-def _provider(session: Session, mode: rules.Mode, given: str) -> str:
-    """A reverse proxy has the provider of its URL; others have the one that is named."""
-    named = session.provider(given).name if given else ""
-    if mode.kind != "reverse":
-        return named
-    found = session.registry.by_host(mode.host, mode.port)
-    if found is None:
-        raise ConfigError(
-            f"{mode.host} is no provider's host; give it to one in config.toml (providers.NAME.base_url), "
-            "and use --provider NAME in place of --mode reverse"
-        )
-    if named and named != found.name:
-        raise ConfigError(f"{mode.host} is {found.title}, not {named}; leave --provider out")
-    return found.name

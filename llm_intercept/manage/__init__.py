@@ -58,7 +58,7 @@ class Management:
         self.keys = Keys(self.desk, registry)
         self.routes = Routes(self.desk)
         self.breakers = Breakers(self.desk)
-        self.listeners = Listeners(self.desk)
+        self.listeners = Listeners(self.desk, registry)
         self.limits = Limits(self.desk)
         self.failures = Failures(self.desk)
         self.aliases = Aliases(self.desk, registry, settings)

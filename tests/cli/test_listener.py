@@ -48,21 +48,48 @@ def unable(control: Control) -> None:
             control.listeners.set_state(found.name, "error", "port 8002 is taken by another program")
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 def test_create_list_show_delete(cli, cli_json) -> None:
     cli("project", "create", "Demo")
-    words = ("--project", "demo", "--provider", "GROQ", "--port", "18101", "--cache", "opt-in")
+    port = free_port()
+    words = ("--project", "demo", "--provider", "GROQ", "--port", str(port), "--cache", "opt-in")
     made = cli_json("listener", "create", "Team", *words)
     assert made["cache"] == "opt-in"
-    assert (made["name"], made["port"], made["project"], made["provider"]) == ("Team", 18101, "Demo", "groq")
-    assert (made["standing"], made["url"]) == ("stopped", "http://127.0.0.1:18101")
+    assert (made["name"], made["port"], made["project"], made["provider"]) == ("Team", port, "Demo", "groq")
+    assert (made["standing"], made["url"]) == ("stopped", f"http://127.0.0.1:{port}")
     assert [found["name"] for found in cli_json("listener", "list")] == ["Team"]
-    assert "18101" in cli("listener", "list").stdout
+    assert str(port) in cli("listener", "list").stdout
     shown = cli("listener", "show", "team").stdout
-    assert "export HTTPS_PROXY=http://127.0.0.1:18101" in shown
-    assert "OPENAI_BASE_URL=http://127.0.0.1:18101/v1" in shown
+    assert f"export HTTPS_PROXY=http://127.0.0.1:{port}" in shown
+    assert f"OPENAI_BASE_URL=http://127.0.0.1:{port}/v1" in shown
     assert cli_json("listener", "show", "team") == made
     assert "Deleted" in cli("listener", "delete", "team", "--yes").stdout
     assert "listener create NAME" in cli("listener", "list").stdout
+
+
+def test_changing_one(cli, cli_json) -> None:
+    cli("project", "create", "Demo")
+    made = cli_json("listener", "create", "team", "--auth", "required", "--provider", "groq")
+    changed = cli_json(
+        *("listener", "set", "TEAM", "--project", "demo", "--provider", "", "--auth", "default"),
+        *("--cache", "on", "--name", "staff", "--mode", "upstream:http://proxy.example:3128"),
+    )
+    assert (changed["id"], changed["name"], changed["port"]) == (made["id"], "staff", made["port"])
+    assert (changed["project"], changed["provider"], changed["auth"]) == ("Demo", "", "")
+    assert (changed["cache"], changed["mode"]) == ("on", "upstream:http://proxy.example:3128")
+    assert "required" in cli("listener", "set", "staff", "--auth", "required").stdout
+    assert cli_json("listener", "show", "staff")["cache"] == "on"
+
+
+def test_one_that_is_running_keeps_its_name_and_place(cli, cli_json) -> None:
+    cli("listener", "create", "team", "--start")
+    assert cli_json("listener", "set", "team", "--cache", "off")["cache"] == "off"
+    text = cli("listener", "set", "team", "--port", "18199", code=1).stderr
+    assert "its port can be changed only while it is stopped: llm-intercept listener stop team" in text
 
 
 def test_deleting_asks_first(cli) -> None:
@@ -112,6 +139,9 @@ def test_the_port_of_a_proxy_that_was_started_elsewhere(cli, home: Path) -> None
         ),
         (("create", "a", "--host", "192.0.2.1"), 1, "192.0.2.1 cannot be listened on"),
         (("show", "nope"), 3, "no listener named 'nope'"),
+        (("set", "nope", "--cache", "on"), 3, "no listener named 'nope'"),
+        (("set", "nope"), 2, "say what to change"),
+        (("set", "nope", "--cache", "maybe"), 2, "--cache"),
         (("start", "nope"), 3, "no listener named 'nope'"),
         (("stop", "nope"), 3, "no listener named 'nope'"),
         (("delete", "nope", "--yes"), 3, "no listener named 'nope'"),

@@ -118,6 +118,38 @@ def test_a_call_by_a_listener_has_its_defaults(server: Upstream, proxy: Proxied)
     assert get(f"{by.url}/health")[0] == 0
 
 
+def test_changed_defaults_count_for_the_very_next_call(server: Upstream, proxy: Proxied) -> None:
+    """On one connection that is kept, and nobody waits for the proxy to look."""
+    with proxy.control() as control:
+        control.projects.create("first")
+        control.projects.create("second")
+    by = started(proxy, "changing", project="first", provider="groq")
+    headers = {"authorization": "Bearer sk-the-clients-own-key", "content-type": "application/json"}
+
+    def called(status: int = 200) -> dict[str, Any]:
+        connection.request("POST", PATH, json.dumps(wire.CHAT), headers)
+        call = Call(connection, connection.getresponse())
+        assert (call.status, bool(call.read())) == (status, True)
+        return proxy.row(call)
+
+    with contextlib.closing(by.connection()) as connection, proxy.control() as control:
+
+        def change(**changes: Any) -> None:
+            control.listeners.change("changing", is_free_at=lambda *_: True, **changes)
+
+        row = called()
+        assert (row["project"], row["provider"]) == ("first", "groq")
+        change(project="second", cache="on")
+        assert called()["project"] == "second"
+        assert (called()["project"], len(server.requests)) == ("second", 2), "stored and given again"
+        change(cache="off", provider="openai")
+        assert (called()["provider"], len(server.requests)) == ("openai", 3)
+        change(auth="required")
+        assert called(401)["outcome"] == "refused"
+        change(auth="", project="")
+        assert called()["project"] == "default"
+
+
 def test_what_a_call_names_itself_comes_first(proxy: Proxied) -> None:
     by = started(proxy, "polite", provider="groq")
     with post(by, "/openai/v1/chat/completions") as call:

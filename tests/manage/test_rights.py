@@ -37,6 +37,7 @@ BY_MEMBERS: dict[str, Act] = {
     "token.revoke_all": lambda m, a: m.tokens.revoke_all(a, "red"),
     "cache.purge": lambda m, a: m.cache.purge(a, Which(project="red")),
 }
+ANYWHERE: Callable[[str, int, bool], bool] = lambda *_: True  # noqa: E731
 FOR_ADMINS: dict[str, Act] = {
     "user.create": lambda m, a: m.users.create(a, "new"),
     "user.change": lambda m, a: m.users.change(a, "vic", role="admin"),
@@ -56,6 +57,9 @@ FOR_ADMINS: dict[str, Act] = {
     "route.delete": lambda m, a: m.routes.delete(a, "there"),
     "breaker.reset": lambda m, a: m.breakers.reset(a, "openai"),
     "listener.create": lambda m, a: m.listeners.create(a, "new", is_free=lambda port: True),
+    "listener.change": lambda m, a: m.listeners.change(
+        a, "there", is_free_at=ANYWHERE, cache="on", port=8200
+    ),
     "listener.start": lambda m, a: m.listeners.start(a, "there"),
     "listener.stop": lambda m, a: m.listeners.stop(a, "there", alive=False),
     "listener.delete": lambda m, a: m.listeners.delete(a, "there"),

@@ -7,6 +7,7 @@ import pytest
 
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.home import Home
+from llm_intercept.policy.failures import Failures
 from llm_intercept.store.control import Control
 from llm_intercept.store.listeners import Listener
 from llm_intercept.vault import Vault
@@ -217,3 +218,93 @@ def test_how_one_stands(control: Control, wanted: Any, state: Any, alive: bool, 
 def test_where_clients_connect(control: Control, mode: str, host: str, url: str) -> None:
     port = None if mode.startswith("local") else 8101
     assert create(control, "a", mode=mode, host=host, port=port).url == url
+
+
+def change(control: Control, name: str, **more: Any) -> Listener:
+    return control.listeners.change(name, **{"is_free_at": lambda *_: True, "reserved": OURS, **more})
+
+
+def test_defaults_change_while_it_is_running(control: Control, clock: Clock) -> None:
+    made = create(control, "a", port=8101, provider="groq", auth="required")
+    control.listeners.want("a", "running")
+    control.listeners.set_state("a", "running")
+    clock.now += 1
+    changed = change(control, "A", cache="on", project="demo", auth="", port=8101, new_name="a")
+    assert (changed.cache, changed.project, changed.auth, changed.provider) == ("on", "demo", "", "groq")
+    assert (changed.id, changed.port, changed.state, changed.wanted) == (made.id, 8101, "running", "running")
+    assert changed.changed_at > made.changed_at
+    assert change(control, "a", provider="").provider == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"port": 8102}, "its port can be"),
+        ({"new_name": "b"}, "its name can be"),
+        ({"host": "::1", "mode": "wireguard", "new_name": "A"}, "its host, mode and name can be"),
+        ({"mode": "local:curl"}, "its host, mode and port can be"),
+    ],
+)
+def test_name_and_place_change_only_while_it_is_stopped(
+    control: Control, more: dict[str, Any], words: str
+) -> None:
+    before = create(control, "a", port=8101)
+    control.listeners.want("a", "running")
+    with pytest.raises(Conflict, match=f"a is running; {words} changed only while it is stopped: .* stop a"):
+        change(control, "a", cache="on", **more)
+    assert control.listeners.get("a").cache == before.cache, "nothing of it"
+    control.listeners.want("a", "stopped")
+    assert change(control, "a", **more).id == before.id
+
+
+def test_another_place(control: Control) -> None:
+    create(control, "a", port=8101)
+    asked: list[tuple[str, int, bool]] = []
+
+    def is_free_at(host: str, port: int, udp: bool) -> bool:
+        asked.append((host, port, udp))
+        return port != 8110
+
+    moved = change(control, "a", host="::1", mode="wireguard", is_free_at=is_free_at)
+    assert (moved.mode, moved.host, moved.port, asked) == ("wireguard", "::1", 8101, [("::1", 8101, True)])
+    assert change(control, "a", mode="local:curl").port is None
+    back = change(control, "a", mode="regular")
+    assert (back.host, back.port) == ("127.0.0.1", 8002), "the first that is free"
+    assert (
+        change(control, "a", mode="reverse:https://API.openai.com/").mode == "reverse:https://api.openai.com"
+    )
+    with pytest.raises(Conflict, match="port 8110 is taken by another program"):
+        change(control, "a", port=8110, is_free_at=is_free_at)
+    assert change(control, "a", cache="on", is_free_at=lambda *_: False).port == 8002, "nobody is asked"
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"new_name": "a b"}, ConfigError, "cannot be the name of a listener"),
+        ({"new_name": "OTHER"}, Conflict, "named 'OTHER' exists already"),
+        ({"port": 8102}, Conflict, "port 8102 is used by the listener other"),
+        ({"port": 8080}, Conflict, "port 8080 is used by the proxy itself"),
+        ({"port": 0}, ConfigError, "0 cannot be the port of a listener"),
+        ({"mode": "local:curl", "port": 8103}, ConfigError, "has no port"),
+        ({"mode": "socks5"}, ConfigError, "is not a mode"),
+        ({"auth": "maybe"}, ConfigError, "use open or required"),
+        ({"cache": "yes"}, ConfigError, "use off, opt-in or on"),
+    ],
+)
+def test_what_cannot_be_changed(
+    control: Control, more: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    create(control, "other", port=8102)
+    made = create(control, "team", port=8101)
+    with pytest.raises(error, match=message):
+        change(control, "team", provider="groq", **more)
+    assert control.listeners.get("team") == made
+
+
+def test_what_is_simulated_goes_along_with_the_name(control: Control) -> None:
+    made = create(control, "a")
+    control.failures.set("listener", "a", Failures(seed=7))
+    assert change(control, "a", new_name="Team").id == made.id
+    assert [(entry.name, entry.failures.seed) for entry in control.failures.list()] == [("Team", 7)]
+    assert change(control, "team", new_name="TEAM").name == "TEAM", "only written in another way"

@@ -102,6 +102,7 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
 # Beside the list of listeners, which was there before.
 _LISTENERS: tuple[tuple[str, Handler], ...] = (
     ("/new", listeners.new),
+    (f"/{_NAME}/edit", listeners.edit),
     (f"/{_NAME}/delete", listeners.delete),
     (f"/{_NAME}/(?P<action>start|stop)", listeners.switch),
 )

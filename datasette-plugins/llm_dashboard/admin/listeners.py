@@ -34,9 +34,8 @@ _CACHE = (("", "As the project or settings say"), *STORED_ANSWERS)
 
 
 async def new(visit: Visit) -> Response:
-    projects = await visit.ask(lambda m: [project.name for project in m.projects.list(visit.actor)])
     start = {"mode": "regular", "host": "127.0.0.1", "start": "yes"}
-    form = Form(_sections(projects, sorted(visit.stage.registry.providers)), start)
+    form = Form(await _sections(visit), start)
     if visit.posting:
         form.take(await visit.posted())
         options = _options(form)
@@ -51,6 +50,30 @@ async def new(visit: Visit) -> Response:
         about="One more port of the running proxy, with a project, a provider and rules for tokens of its "
         "own. Calls that come by it are counted under its name.",
         submit="Create listener",
+        back=PATH,
+        place="Listeners",
+    )
+
+
+async def edit(visit: Visit) -> Response:
+    """Its defaults at any time; its name and where it listens while it is stopped."""
+    listener = await visit.ask(lambda m: m.listeners.get(visit.actor, visit.var("name")))
+    form = Form(await _sections(visit, listener), _values(listener))
+    if visit.posting:
+        form.take(await visit.posted())
+        options = _options(form) if not listener.running else _defaults(form)
+        changed = await visit.submit(form, lambda m: _change(m, visit, listener, form, options), _BLAME)
+        if changed is not None:
+            return visit.to(PATH, f"The listener {changed.name} is changed, from the next call on.")
+    where = f"port {listener.port}" if listener.port else listener.mode
+    return await visit.form(
+        form,
+        title=listener.name,
+        badge=("in use", "good") if listener.running else ("stopped", "quiet"),
+        about=f"On {where}. Its name and where it listens can be changed only while it is stopped."
+        if listener.running
+        else f"On {where}.",
+        submit="Save",
         back=PATH,
         place="Listeners",
     )
@@ -75,8 +98,6 @@ async def delete(visit: Visit) -> Response:
     listener = await visit.ask(lambda m: m.listeners.get(visit.actor, visit.var("name")))
     if visit.posting:
         await visit.ask(lambda m: m.listeners.delete(visit.actor, listener.name))
-        for file in visit.home.path.glob(f"wireguard-{listener.name}.*"):
-            file.unlink(missing_ok=True)
         return visit.to(PATH, f"The listener {listener.name} is deleted.")
     return await visit.page(
         "confirm",
@@ -93,17 +114,22 @@ async def delete(visit: Visit) -> Response:
     )
 
 
-def _sections(projects: list[str], providers: list[str]) -> list[Section]:
-    return [
-        Section(
-            "Listener",
-            (
-                Field("name", "Name", help=NAMES, placeholder="team-a", required=True),
-                Field("port", "Port", "number", "Empty: the first that is free.", placeholder="8101"),
-                Field("mode", "Mode", help=f"One of {rules.FORMS}."),
-                Field("host", "Address", help="Off this machine every call needs a token."),
-            ),
+async def _sections(visit: Visit, made: Listener | None = None) -> list[Section]:
+    projects = await visit.ask(lambda m: [project.name for project in m.projects.list(visit.actor)])
+    providers = sorted(visit.stage.registry.providers)
+    port = "Empty: the first that is free." if made is None else "Empty: as it is."
+    place = Section(
+        "Listener",
+        (
+            Field("name", "Name", help=NAMES, placeholder="team-a", required=True),
+            Field("port", "Port", "number", port, placeholder="8101"),
+            Field("mode", "Mode", help=f"One of {rules.FORMS}."),
+            Field("host", "Address", help="Off this machine every call needs a token."),
         ),
+    )
+    start = () if made is not None else (Field("start", "Start it as well", "check"),)
+    return [
+        *(() if made is not None and made.running else (place,)),
         Section(
             "Its defaults",
             (
@@ -113,10 +139,15 @@ def _sections(projects: list[str], providers: list[str]) -> list[Section]:
                       options=plain_options(providers, "Any")),
                 Field("auth", "Tokens", "select", options=_AUTH),
                 Field("cache", "Stored answers", "select", "Goes before what the project says.", _CACHE),
-                Field("start", "Start it as well", "check"),
+                *start,
             ),
         ),
     ]  # fmt: skip
+
+
+def _values(listener: Listener) -> dict[str, str]:
+    names = ("name", "mode", "host", "provider", "project", "auth", "cache")
+    return {name: getattr(listener, name) for name in names} | {"port": str(listener.port or "")}
 
 
 def _options(form: Form) -> dict[str, Any]:
@@ -124,6 +155,13 @@ def _options(form: Form) -> dict[str, Any]:
         "port": form.read("port", whole),
         "mode": form.text("mode") or "regular",
         "host": form.text("host") or "127.0.0.1",
+        **_defaults(form),
+    }
+
+
+def _defaults(form: Form) -> dict[str, Any]:
+    return {
+        "provider": form.text("provider"),
         "project": form.text("project"),
         "auth": form.text("auth"),
         "cache": form.text("cache"),
@@ -137,7 +175,17 @@ def _create(m: Management, visit: Visit, form: Form, options: dict[str, Any]) ->
         form.text("name"),
         is_free=lambda port: is_free(options["host"], port, udp=mode.transport == "udp"),
         reserved=_reserved(m, visit),
-        provider=_provider(m, mode, form.text("provider")),
+        **options,
+    )
+
+
+def _change(m: Management, visit: Visit, listener: Listener, form: Form, options: dict[str, Any]) -> Listener:
+    return m.listeners.change(
+        visit.actor,
+        listener.name,
+        is_free_at=lambda host, port, udp: is_free(host, port, udp=udp),
+        reserved=_reserved(m, visit),
+        new_name=form.text("name") or None,
         **options,
     )
 
@@ -149,18 +197,6 @@ def _reserved(m: Management, visit: Visit) -> dict[int, str]:
     actual = urlsplit(presence.find(visit.home.path) or visit.stage.proxy).port
     found |= {here[1]: "the dashboard"} if here[1] else {}
     return found | ({actual: "the proxy itself"} if actual else {})
-
-
-def _provider(m: Management, mode: rules.Mode, named: str) -> str:
-    """A reverse proxy has the provider of its URL; others have the one that is named."""
-    if mode.kind != "reverse":
-        return named
-    found = m.registry.by_host(mode.host, mode.port)
-    if found is None:
-        raise ConfigError(f"{mode.host} is no provider's host, so that the URL leads nowhere that is known")
-    if named and named != found.name:
-        raise ConfigError(f"{mode.host} is {found.title}, not the provider {named}")
-    return found.name
 
 
 async def _started(visit: Visit, name: str) -> str:

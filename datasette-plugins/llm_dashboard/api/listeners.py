@@ -1,4 +1,4 @@
-"""Named listeners: made, started, stopped and deleted; the running proxy carries it out."""
+"""Named listeners: made, changed, started, stopped and deleted; the running proxy carries it out."""
 
 import asyncio
 import time
@@ -14,10 +14,9 @@ from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, sliced
 from llm_intercept import presence
 from llm_intercept.cli.ports import is_free
-from llm_intercept.errors import ConfigError, Conflict, NotFound
+from llm_intercept.errors import Conflict
 from llm_intercept.manage import Management
 from llm_intercept.policy import listeners as rules
-from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.listeners import Listener
 
 table = Table("listeners", "Ports of their own, with defaults of their own.")
@@ -59,6 +58,19 @@ class ListenerCreate(Model):
     cache: Literal["", "off", "opt-in", "on"] = Field("", description="which answers are stored")
 
 
+class ListenerChange(Model):
+    """What is left out stays. `name`, `port`, `mode` and `host` are for listeners that are stopped."""
+
+    provider: str | None = Field(None, max_length=64, description="empty: none of its own")
+    project: str | None = Field(None, max_length=64, description="empty: none of its own")
+    auth: Literal["", "open", "required"] | None = Field(None, description="empty: as in settings")
+    cache: Literal["", "off", "opt-in", "on"] | None = Field(None, description="empty: as elsewhere said")
+    name: Name | None = None
+    port: int | None = Field(None, ge=1, le=65535)
+    mode: str | None = Field(None, max_length=300, description=f"one of {rules.FORMS}")
+    host: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9.:_-]+$")
+
+
 @table.get("/listeners", "List listeners", Page[ListenerView], query=Paged, command="listener list")
 def list_(management: Management, call: Call[Paged, Nothing]) -> object:
     """By name. Admins only: others get an empty list."""
@@ -79,18 +91,17 @@ def list_(management: Management, call: Call[Paged, Nothing]) -> object:
 )
 def create(management: Management, call: Call[Nothing, ListenerCreate]) -> object:
     """Off loopback every call needs a project token. Admins only."""
-    body, mode = call.body, rules.parse(call.body.mode)
-    management.desk.check(call.actor, "listener.create", "listeners", Thing("listener", body.name))
+    body = call.body
     made = management.listeners.create(
         call.actor,
         body.name,
-        is_free=lambda port: is_free(body.host, port, udp=mode.transport == "udp"),
+        is_free=lambda port: is_free(body.host, port, udp=rules.parse(body.mode).transport == "udp"),
         reserved=_reserved(management, call),
         port=body.port,
         mode=body.mode,
         host=body.host,
-        provider=_provider(management, mode, body.provider),
-        project=management.control.projects.get(body.project).name if body.project else "",
+        provider=body.provider,
+        project=body.project,
         auth=body.auth,
         cache=body.cache,
     )
@@ -103,13 +114,27 @@ def get(management: Management, call: Call[Nothing, Nothing]) -> object:
     return _view(call, management.listeners.get(call.actor, call.path["listener"]))
 
 
+@table.patch(
+    "/listeners/{listener}", "Change a listener", ListenerView, body=ListenerChange, command="listener set"
+)
+def change(management: Management, call: Call[Nothing, ListenerChange]) -> object:
+    """Its defaults count from the next call on, also while it is running. Admins only."""
+    given = call.body.model_dump()
+    changed = management.listeners.change(
+        call.actor,
+        call.path["listener"],
+        is_free_at=lambda host, port, udp: is_free(host, port, udp=udp),
+        reserved=_reserved(management, call),
+        new_name=given.pop("name"),
+        **given,
+    )
+    return _view(call, changed)
+
+
 @table.delete("/listeners/{listener}", "Delete a listener", ListenerView, command="listener delete")
 def delete(management: Management, call: Call[Nothing, Nothing]) -> object:
     """One that is stopped. Answers with what it was. Admins only."""
-    deleted = management.listeners.delete(call.actor, call.path["listener"])
-    for file in call.stage.home.path.glob(f"wireguard-{deleted.name}.*"):
-        file.unlink(missing_ok=True)
-    return _view(call, deleted)
+    return _view(call, management.listeners.delete(call.actor, call.path["listener"]))
 
 
 @table.post(
@@ -162,16 +187,3 @@ def _reserved(management: Management, call: Call[Any, Any]) -> dict[int, str]:
     ports = {settings.dashboard.port: "the dashboard", settings.port: "the proxy itself"}
     actual = urlsplit(presence.find(call.stage.home.path) or call.stage.proxy).port
     return ports | ({actual: "the proxy itself"} if actual else {})
-
-
-def _provider(management: Management, mode: rules.Mode, given: str) -> str:
-    """A reverse proxy has the provider of its URL; others have the one that is named."""
-    named = given.lower()
-    if named and named not in management.registry.providers:
-        raise NotFound(f"there is no provider {given!r}; /-/api/providers lists them")
-    if mode.kind != "reverse":
-        return named
-    found = management.registry.by_host(mode.host, mode.port)
-    if found is None or (named and named != found.name):
-        raise ConfigError(f"{mode.host} is not the host of {given or 'a provider'}")
-    return found.name

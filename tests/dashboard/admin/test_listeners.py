@@ -1,4 +1,4 @@
-"""Listeners by their forms: made, started, stopped, deleted."""
+"""Listeners by their forms: made, changed, started, stopped, deleted."""
 
 import socket
 
@@ -94,6 +94,39 @@ def test_what_the_proxy_could_not_start_is_said(admin: Admin) -> None:
     presence.announce(admin.home.path, "http://127.0.0.1:18080")
     text = admin.visitor.get(PAGE).text
     assert "port 1 is taken" in text
+
+
+def test_changed(admin: Admin) -> None:
+    port = free_port()
+    place = {"name": "team", "mode": "regular", "host": "127.0.0.1", "port": str(port)}
+    admin.done(f"{PAGE}/new", **place, auth="required")
+    form = admin.get(f"{PAGE}/team/edit")
+    assert f'value="{port}"' in form
+    assert "Start it as well" not in form
+    text = admin.done(f"{PAGE}/team/edit", **place | {"name": "staff"}, project="default", cache="on")
+    assert "staff is changed" in said(text)
+    with admin.control() as control:
+        listener = control.listeners.get("staff")
+    assert (listener.port, listener.project, listener.auth, listener.cache) == (port, "default", "", "on")
+    assert admin.last_audit().action == "listener.change"
+    wrong = place | {"name": "staff", "mode": "sideways"}
+    assert "not a mode" in admin.refused(f"{PAGE}/staff/edit", **wrong)["mode"]
+    assert (
+        "the proxy itself"
+        in admin.refused(f"{PAGE}/staff/edit", **wrong | {"mode": "", "port": "8080"})["port"]
+    )
+
+
+def test_one_that_is_running_has_its_defaults_changed_alone(admin: Admin) -> None:
+    admin.done(f"{PAGE}/new", name="team", mode="regular", host="127.0.0.1")
+    admin.done(f"{PAGE}/team/start")
+    form = admin.get(f"{PAGE}/team/edit")
+    assert "only while it is stopped" in form
+    assert 'name="port"' not in form
+    admin.done(f"{PAGE}/team/edit", provider="groq", auth="open")
+    with admin.control() as control:
+        listener = control.listeners.get("team")
+    assert (listener.provider, listener.auth, listener.wanted) == ("groq", "open", "running")
 
 
 def test_deleted_after_a_question(admin: Admin) -> None:

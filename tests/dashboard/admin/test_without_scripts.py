@@ -86,6 +86,8 @@ def test_forms_of_traffic(page: Any) -> None:
     assert "fast leads to" in said
     said = fill(page, "/-/llm/listeners/new", "Create listener", name="team", start="")
     assert "is made. It is stopped" in said
+    said = fill(page, "/-/llm/listeners/team/edit", "Save", name="team", cache="on")
+    assert "The listener team is changed" in said
     rates = {"error_injection__enabled": "yes", "error_injection__error_rates": "429 = 0.1"}
     said = fill(page, f"{M}/failures/listener/team/edit", "Save", **rates)
     assert "For the listener team is simulated" in said

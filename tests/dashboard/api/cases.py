@@ -118,6 +118,7 @@ CASES: dict[str, Case] = {
     "breakers.reset": Case("/breakers/reset", {"provider": "openai"}),
     "listeners.list": seen("/listeners"),
     "listeners.create": Case("/listeners", {"name": "made", "provider": "openai", "cache": "on"}, status=201),
+    "listeners.change": Case("/listeners/l-set", {"name": "l-new", "cache": "on", "project": "alpha"}),
     "listeners.get": Case("/listeners/l-show"),
     "listeners.start": Case("/listeners/l-start/start"),
     "listeners.stop": Case("/listeners/l-stop/stop"),

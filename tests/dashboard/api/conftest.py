@@ -97,7 +97,7 @@ def _machinery(world: World, control: Control) -> None:
     control.aliases.set("a-show", "openai/gpt-5")
     control.aliases.set("a-del", "openai/gpt-5", "alpha")
     _answers(world)
-    for number, name in enumerate(("l-show", "l-start", "l-stop", "l-del")):
+    for number, name in enumerate(("l-show", "l-start", "l-stop", "l-del", "l-set")):
         control.listeners.create(name, is_free=lambda _: True, port=18001 + number)
 
 
