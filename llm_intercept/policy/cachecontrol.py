@@ -78,8 +78,8 @@ def _seconds(said: Mapping[str, str], name: str) -> float | None:
 
 
 def chosen(listener: str, project: str | None, settings: str) -> str:
-    """The mode that holds: the nearest that says something."""
-    return listener or project or settings
+    """The mode that holds: the nearest that says something; but a project's `off` is a promise."""
+    return "off" if project == "off" else listener or project or settings
 
 
 def is_whole(finish_reason: str, body: bytes, *, generated: bool) -> bool:

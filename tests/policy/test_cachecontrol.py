@@ -64,7 +64,8 @@ def test_any_header_is_understood_somehow(mode: str, header: str) -> None:
     [
         ("", None, "opt-in", "opt-in"),
         ("", "off", "on", "off"),
-        ("on", "off", "off", "on"),
+        ("on", "off", "on", "off"),
+        ("on", "opt-in", "off", "on"),
         ("off", "on", "on", "off"),
         ("", "on", "off", "on"),
     ],
