@@ -7,7 +7,7 @@ import click
 from pydantic import SecretStr
 
 from llm_intercept.cli.house import progress
-from llm_intercept.cli.output import json_option, print_json, print_table, records
+from llm_intercept.cli.output import count, json_option, moment, print_json, print_table, records
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import NotFound
 from llm_intercept.manage.house import House, next_backup
@@ -61,8 +61,17 @@ def _list(session: Session, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [{**row, "secrets": row["secrets"] or "-"} for row in records(found)]
-    print_table({"name": "backup", "made_at": "made", "bytes": "bytes", "secrets": "key in it"}, rows)
+    rows = [
+        {
+            **row,
+            "made_at": moment(row["made_at"]),
+            "bytes": count(row["bytes"]),
+            "secrets": row["secrets"] or "-",
+        }
+        for row in records(found)
+    ]
+    columns = {"name": "backup", "made_at": "made (UTC)", "bytes": "bytes", "secrets": "key in it"}
+    print_table(columns, rows)
 
 
 def _verify(session: Session, target: Path | None, as_json: bool) -> None:

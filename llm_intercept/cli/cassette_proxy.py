@@ -4,7 +4,6 @@ python -m llm_intercept.cli.cassette_proxy '{"mode": "record", ...}'
 """
 
 import asyncio
-import logging
 import signal
 import socket
 import subprocess
@@ -156,7 +155,8 @@ def main(argument: str) -> int:
     try:
         return asyncio.run(proxy.serve(overrides, arranged))
     except InterceptError as error:
-        logging.getLogger("llm_intercept").error("%s", error)
+        # Not by a logger: those of mitmproxy speak through the loop, which has ended.
+        print(f"Error: {error}", file=sys.stderr)
         return 1
 
 

@@ -8,6 +8,7 @@ import click
 
 from llm_intercept import config, environment, presence, resources
 from llm_intercept.auditfile import AuditFile
+from llm_intercept.cli.ports import claim
 from llm_intercept.cli.session import local_actor
 from llm_intercept.errors import Conflict
 from llm_intercept.home import Home
@@ -47,6 +48,7 @@ def dashboard(host: str | None, port: int | None, only_link: bool, setup_link: b
     if only_link or setup_link:
         click.echo(new_setup_link(home, settings) if setup_link else login_link(home, settings))
         return
+    claim(settings.dashboard.host, settings.dashboard.port, "--port")
     announce(home, settings)
     for line in ways_in(home, settings):
         click.echo(line, err=True)

@@ -132,11 +132,15 @@ def _write_new(path: Path, text: str) -> None:
         os.fsync(descriptor)
 
 
+def _counted(made: Sequence[Made], kind: Kind) -> str:
+    return f"{len(made)} {kind.removesuffix('s') if len(made) == 1 else kind}"
+
+
 def _say(kind: Kind, made: Sequence[Made], dry_run: bool, as_json: bool) -> None:
     if as_json:
         names = [new.token.name if isinstance(new, NewToken) else new.name for new in made]
         print_json({"dry_run": dry_run, "kind": kind, "number": len(made), "names": names})
     elif dry_run:
-        click.echo(f"{len(made)} {kind} would be imported.")
+        click.echo(f"{_counted(made, kind)} would be imported.")
     else:
-        click.echo(f"Imported {len(made)} {kind}.")
+        click.echo(f"Imported {_counted(made, kind)}.")

@@ -36,7 +36,11 @@ def command() -> None:
 def list_(session: Session, with_key: bool, as_json: bool) -> None:
     """The providers, where their traffic goes and which of them have a key."""
     keys = {c.provider: c.hint for c in reversed(session.control.credentials.list()) if c.enabled}
-    rows = [_row(provider, keys.get(name)) for name, provider in sorted(session.registry.providers.items())]
+    registry = session.registry
+    rows = [
+        _row(provider, registry.base_url(provider), keys.get(name))
+        for name, provider in sorted(registry.providers.items())
+    ]
     if with_key:
         rows = [row for row in rows if row["key"] or row["key_optional"]]
     if as_json:
@@ -55,12 +59,12 @@ def list_(session: Session, with_key: bool, as_json: bool) -> None:
     )
 
 
-def _row(provider: Provider, hint: str | None) -> dict[str, object]:
+def _row(provider: Provider, set_url: str | None, hint: str | None) -> dict[str, object]:
     return {
         "name": provider.name,
         "title": provider.title,
         "dialect": provider.dialect,
-        "base_url": provider.base_url,
+        "base_url": set_url or provider.base_url,
         "hosts": list(provider.hosts),
         "env": provider.env,
         "key": hint,

@@ -13,7 +13,7 @@ from llm_intercept.cli.output import count
 from llm_intercept.cli.ports import claim
 from llm_intercept.cli.run import bill, identity, settled, supervise
 from llm_intercept.cli.session import Session, pass_session
-from llm_intercept.errors import Conflict
+from llm_intercept.errors import Conflict, NotFound
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -52,6 +52,8 @@ def command(
     path = file.absolute()
     if path.exists() and not force:
         raise Conflict(f"{file} exists already; choose another name, or replace it with --force")
+    if not path.parent.is_dir():
+        raise NotFound(f"there is no folder {path.parent} to write {path.name} into")
     job = Job(mode="record", file=path, port=own_port(port), replace=force, sockets=not no_websockets)
     started = session.now_us
     with identity(session, project, None) as who:

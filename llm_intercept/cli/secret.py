@@ -44,9 +44,10 @@ def rotate(session: Session, drop_old: bool, no_new_key: bool, as_json: bool) ->
         return
     if done.key:
         click.echo(f"The key {done.key} is in front.")
-    click.echo(f"Encrypted {done.renewed} stored secrets anew.")
+    click.echo(f"Encrypted {done.renewed} stored secret{'' if done.renewed == 1 else 's'} anew.")
     if drop_old:
-        click.echo(f"Removed {len(done.dropped)} old keys." if done.dropped else "There was no old key.")
+        gone = len(done.dropped)
+        click.echo(f"Removed {gone} old key{'' if gone == 1 else 's'}." if gone else "There was no old key.")
     elif len(secrets.states(session.actor)) > 1:
         click.echo(
             "Old keys still decrypt; `llm-intercept secret rotate --no-new-key --drop-old` removes them."

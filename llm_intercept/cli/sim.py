@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from llm_intercept import config
+from llm_intercept.cli.ports import claim
 from llm_intercept.errors import ConfigError
 from llm_intercept.home import Home
 from llm_intercept.settings import SimSettings
@@ -102,6 +103,8 @@ async def _serve(settings: SimSettings, host: str, port: int, as_json: bool) -> 
     from llm_intercept.sim.fate import MODELS
     from llm_intercept.sim.running import start
 
+    if port:
+        claim(host, port, "--port")
     try:
         running = await start(settings, host, port)
     except OSError as error:

@@ -198,7 +198,7 @@ def _used(session: Session, tokens: Sequence[Token]) -> list[UsedToken]:
 
 
 @command.command
-@click.argument("token", metavar="NAME|ID")
+@click.argument("token", metavar="[PROJECT/]NAME|ID")
 @_project_option
 @json_option
 @pass_session
@@ -208,7 +208,7 @@ def show(session: Session, token: str, project: str | None, as_json: bool) -> No
 
 
 @command.command("set")
-@click.argument("token", metavar="NAME|ID")
+@click.argument("token", metavar="[PROJECT/]NAME|ID")
 @_project_option
 @click.option("--user", help='Who uses it; "" for nobody.')
 @_expires_option
@@ -245,7 +245,7 @@ def set_(
 
 
 @command.command
-@click.argument("token", metavar="NAME|ID")
+@click.argument("token", metavar="[PROJECT/]NAME|ID")
 @_project_option
 @click.option(
     "--overlap",
@@ -279,7 +279,7 @@ def refresh(
 
 
 @command.command
-@click.argument("tokens", metavar="NAME|ID...", nargs=-1, required=True)
+@click.argument("tokens", metavar="[PROJECT/]NAME|ID...", nargs=-1, required=True)
 @_project_option
 @json_option
 @pass_session
@@ -290,7 +290,7 @@ def suspend(session: Session, tokens: tuple[str, ...], project: str | None, as_j
 
 
 @command.command
-@click.argument("tokens", metavar="NAME|ID...", nargs=-1, required=True)
+@click.argument("tokens", metavar="[PROJECT/]NAME|ID...", nargs=-1, required=True)
 @_project_option
 @json_option
 @pass_session
@@ -301,7 +301,7 @@ def resume(session: Session, tokens: tuple[str, ...], project: str | None, as_js
 
 
 @command.command
-@click.argument("tokens", metavar="NAME|ID...", nargs=-1)
+@click.argument("tokens", metavar="[PROJECT/]NAME|ID...", nargs=-1)
 @_project_option
 @click.option("--all", "everything", is_flag=True, help="Every token of --project.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -32,12 +32,12 @@ class Tokens:
         return [t for t in self._store.list(project, **filters) if self._sees(actor, t, mine)]
 
     def get(self, actor: Actor, reference: str, project: str | None = None) -> Token:
-        """By id, by name within a project, or by a name that only one project uses."""
+        """By id, PROJECT/NAME, name within a project, or a name that only one project uses."""
         if project is not None:
             self._project(actor, project)
         if actor.role == "admin":
             return self._store.get(reference, project)
-        named = [t for t in self.list(actor, project) if reference in (t.id, t.name)]
+        named = [t for t in self.list(actor, project) if t.called(reference)]
         if not named:
             raise NotFound(f"there is no token {reference!r}; `llm-intercept token list` shows all")
         return named[0] if len(named) == 1 else self._store.get(reference, project)

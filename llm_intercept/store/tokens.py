@@ -56,6 +56,10 @@ class Token:
     refreshed_at: str | None = None
     overlap_until: str | None = None
 
+    def called(self, reference: str) -> bool:
+        """By its id, its name, or both names (`demo/laptop`)."""
+        return reference in (self.id, self.name, f"{self.project}/{self.name}")
+
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
@@ -131,7 +135,7 @@ class Tokens:
         return [token for token in found if state in ("", token.state)]
 
     def get(self, reference: str, project: str | None = None) -> Token:
-        """A token by id, by name within a project, or by a name that only one project uses."""
+        """A token by id, PROJECT/NAME, name within a project, or a name that only one project uses."""
         matches = self._named(reference, project)
         if not matches:
             raise NotFound(f"there is no token {reference!r}; `llm-intercept token list` shows all")
@@ -244,13 +248,13 @@ class Tokens:
 
     def _named(self, reference: str, project: str | None) -> Sequence[Token]:
         now = self._database.now_text()
-        clause = "(tokens.id = ? OR tokens.name = ? COLLATE NOCASE)"
+        clause = "(? IN (tokens.id, projects.name || '/' || tokens.name) OR tokens.name = ? COLLATE NOCASE)"
         values = [now, reference, reference]
         if project is not None:
             clause += " AND tokens.project_id = ?"
             values.append(self._projects.get(project).id)
         found = [token_of(row, now) for row in self._database.rows(f"{SELECT} WHERE {clause}", values)]
-        return [token for token in found if reference in (token.id, token.name)] or found
+        return [token for token in found if token.called(reference)] or found
 
     def _begins(self, row: Row, prefix: str) -> bool:
         if not prefix:

@@ -10,7 +10,14 @@ from llm_intercept.cli import main
 
 
 @pytest.mark.parametrize(
-    ("command", "option"), [("proxy", "--port"), ("up", "--port"), ("up", "--dashboard-port")]
+    ("command", "option"),
+    [
+        ("proxy", "--port"),
+        ("up", "--port"),
+        ("up", "--dashboard-port"),
+        ("dashboard", "--port"),
+        ("sim", "--port"),
+    ],
 )
 def test_a_taken_port(tmp_path: Path, command: str, option: str):
     with socket.create_server(("127.0.0.1", 0)) as taken:

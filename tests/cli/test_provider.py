@@ -54,3 +54,11 @@ def test_one_of_several_keys(cli, cli_json) -> None:
         assert KEY in asked[0][1]["authorization"]
         assert "cannot be reached" in cli("provider", "models", "openai", code=1).stderr
     assert cli("provider", "test", "openai", "--name", "x", "--key-env", "Y", code=2)
+
+
+def test_the_list_has_the_address_of_the_settings(cli_json, home) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text('[providers.openai]\nbase_url = "https://llm.example.com/v1"\n')
+    rows = {row["name"]: row["base_url"] for row in cli_json("provider", "list")}
+    assert rows["openai"] == "https://llm.example.com/v1"
+    assert rows["anthropic"] == "https://api.anthropic.com"

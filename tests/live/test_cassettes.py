@@ -322,6 +322,8 @@ def test_the_programs_exit_code_is_returned(stack: Stack, file: Path) -> None:
 def test_what_is_wrong_is_said_before_anything_starts(stack: Stack, file: Path) -> None:
     file.write_text('{"cassette": 1}\n{"number": "x"}\n')
     assert "exists already" in run(stack, "record", file, "true").stderr
+    nowhere = run(stack, "record", file.with_name("nowhere") / "a.cassette", "true")
+    assert (nowhere.returncode, "there is no folder" in nowhere.stderr) == (3, True)
     assert "line 2, is not a line of a cassette" in run(stack, "replay", file, "true").stderr
     missing = run(stack, "replay", file.with_name("none"), "true")
     assert (missing.returncode, "there is no cassette" in missing.stderr) == (3, True)

@@ -258,3 +258,15 @@ def test_lifetimes_have_a_maximum(home: Home, vault: Vault, clock: Clock) -> Non
 def test_no_token_works_for_longer_than_times_can_say(control: Control) -> None:
     with pytest.raises(ConfigError, match="at most"):
         control.tokens.create("default", "a", lifetime=timedelta(weeks=999_999))
+
+
+def test_both_names_find_a_token(control: Control) -> None:
+    control.projects.create("demo")
+    ours = control.tokens.create("default", "laptop").token
+    theirs = control.tokens.create("demo", "laptop").token
+    assert control.tokens.get("default/laptop") == ours
+    assert control.tokens.get("demo/laptop") == theirs
+    with pytest.raises(NotFound):
+        control.tokens.get("nope/laptop")
+    with pytest.raises(Conflict):
+        control.tokens.get("laptop")

@@ -105,7 +105,11 @@ class CredentialTrial(Model):
 @table.get("/providers", "List providers", Page[ProviderView], query=Paged, command="provider list")
 def providers(management: Management, call: Call[Paged, Nothing]) -> object:
     """Built in, or written into config.toml."""
-    known = sorted(management.registry.providers.values(), key=lambda provider: provider.name)
+    registry = management.registry
+    known = [
+        replace(provider, base_url=registry.base_url(provider) or provider.base_url)
+        for _, provider in sorted(registry.providers.items())
+    ]
     return sliced(known, call.query, "providers", lambda provider: provider.name)
 
 
