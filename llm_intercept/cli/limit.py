@@ -43,6 +43,7 @@ def command() -> None:
     llm-intercept limit set --model 'gpt-4o*' --tokens 2M --per month --soft
     llm-intercept limit set --global --concurrency 20
     llm-intercept limit usage
+    llm-intercept limit change lim_... --amount 10
 
     Before a call is made, the most that it can take is reserved on every limit that applies to it; afterwards
     the real figure takes its place. A call that is refused counts against nothing.
@@ -128,6 +129,35 @@ def set_(session: Session, /, as_json: bool, threshold: tuple[int, ...], **given
         print_json(_document(record))
     else:
         click.echo(f"{_capital(record.text)}{', softly' if record.limit.soft else ''} ({record.id}).")
+
+
+@command.command
+@click.argument("limit_id", metavar="ID")
+@click.option("--amount", help="How much: 60, 100k, 2.5M; of cost in US dollars.")
+@click.option("--timezone", help="Where days, weeks and months begin.")
+@click.option("--soft/--hard", default=None, help="Soft: tells of it and refuses nothing.")
+@click.option("--reserve", type=int, help="Reserve so many tokens of a stream's output at a time; 0: all.")
+@click.option(
+    "--threshold", type=int, multiple=True, help="Percentages to tell of, in place of those before."
+)
+@json_option
+@pass_session
+def change(session: Session, /, limit_id: str, as_json: bool, **given: Any) -> None:
+    """Change a limit by its id: what is not said stays, its count too, and whether it is suspended.
+
+    \b
+    llm-intercept limit change lim_... --amount 10
+    llm-intercept limit change lim_... --soft --threshold 50 --threshold 90
+    """
+    values = {name: value for name, value in given.items() if value not in (None, ())}
+    if not values:
+        raise click.UsageError("say what to change: --amount, --timezone, --soft, --reserve or --threshold")
+    if "threshold" in values:
+        values["thresholds"] = values.pop("threshold")
+    if "amount" in values:
+        measure = session.control.limits.get(limit_id).limit.measure
+        values["amount"] = _amount(NANOS if measure == "cost" else 1)(values["amount"])
+    _done(session.manage.limits.change(session.actor, limit_id, **values), "Changed", as_json)
 
 
 @command.command("list")

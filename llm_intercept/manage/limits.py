@@ -10,7 +10,7 @@ from llm_intercept.policy.limit_texts import sentence
 from llm_intercept.policy.limits import Limit, is_glob
 from llm_intercept.policy.places import network
 from llm_intercept.store.audit_rows import Thing
-from llm_intercept.store.limits import LimitRecord
+from llm_intercept.store.limits import LimitRecord, checked
 
 _OWN_KEY = "own:"  # with a fingerprint: a client with a key of its own, which is nobody's token
 
@@ -52,6 +52,21 @@ class Limits:
             before=(lambda: self._store.get(same[0].id)) if same else None,
             after=lambda record: record,
         )
+
+    def change(self, actor: Actor, id_: str, *, enabled: bool | None = None, **values: object) -> LimitRecord:
+        """What is given; its count stays, and so does whether it is in force. `reserve` 0 is all of it."""
+        if values.get("reserve") == 0:
+            values["reserve"] = None
+
+        def work() -> LimitRecord:
+            record = self._store.get(id_)
+            limit = checked({**record.limit.model_dump(), **values})
+            if limit.identity != record.limit.identity:
+                raise ConfigError("whom a limit is for, what it counts and in which time cannot be changed")
+            self._store.set(limit)
+            return self._store.enable(id_, record.enabled if enabled is None else enabled)
+
+        return self._change(actor, "limit.change", id_, work)
 
     def enable(self, actor: Actor, id_: str) -> LimitRecord:
         return self._change(actor, "limit.enable", id_, lambda: self._store.enable(id_))

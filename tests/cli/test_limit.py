@@ -55,6 +55,23 @@ def test_setting_it_again_changes_it(cli_json: Json) -> None:
     assert len(cli_json("limit", "list")) == 1
 
 
+def test_changing_one_leaves_the_rest(cli, cli_json: Json) -> None:
+    words = ("--cost", "5", "--per", "day", "--timezone", "Europe/Berlin", "--soft", "--reserve", "2000")
+    made = cli_json("limit", "set", "--global", *words)
+    cli("limit", "disable", made["id"])
+    changed = cli_json(
+        "limit", "change", made["id"], "--amount", "7.50", "--threshold", "50", "--reserve", "0"
+    )
+    expected = {"amount": 7_500_000_000, "thresholds": [50], "reserve": None, "enabled": False}
+    assert {name for name in made if changed[name] != made[name]} == {*expected, "text", "changed_at"}
+    assert {name: changed[name] for name in expected} == expected
+    assert "Changed: everybody" in cli("limit", "change", made["id"], "--hard").stdout
+    assert cli_json("limit", "show", made["id"])["soft"] is False
+    assert "say what to change" in cli("limit", "change", made["id"], code=2).stderr
+    assert "not an amount" in cli("limit", "change", made["id"], "--amount", "x", code=2).stderr
+    assert "there is no limit 'lim_x'" in cli("limit", "change", "lim_x", "--soft", code=3).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "scope", "name", "measure", "amount"),
     [

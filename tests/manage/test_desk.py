@@ -35,6 +35,7 @@ def test_what_fails_is_written_down(manage: Management) -> None:
         lambda m: m.listeners.delete(ADMIN, "nix"),
         lambda m: m.listeners.change(ADMIN, "nix", is_free_at=lambda *_: True, cache="on"),
         lambda m: m.limits.delete(ADMIN, "nix"),
+        lambda m: m.limits.change(ADMIN, "nix", amount=7),
         lambda m: m.failures.reset(ADMIN, "project", "nix"),
     ],
 )

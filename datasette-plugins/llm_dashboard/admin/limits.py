@@ -149,9 +149,13 @@ async def edit(visit: Visit) -> Response:
     if visit.posting:
         form.take(await visit.posted())
         limit = limit_forms.read(form, record.limit)
-        changed = await visit.submit(form, lambda m: m.limits.set(visit.actor, limit)) if limit else None
+        values = limit.model_dump() if limit else {}
+        changed = limit and await visit.submit(
+            form, lambda m: m.limits.change(visit.actor, record.id, **values)
+        )
         if changed is not None:
-            return visit.to(PATH, f"{changed.text[:1].upper()}{changed.text[1:]}, from the next call on.")
+            since = "from the next call on" if changed.enabled else "and still suspended"
+            return visit.to(PATH, f"{changed.text[:1].upper()}{changed.text[1:]}, {since}.")
     return await visit.form(
         form,
         title=f"{record.text[:1].upper()}{record.text[1:]}",

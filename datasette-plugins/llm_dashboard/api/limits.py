@@ -10,7 +10,7 @@ from llm_dashboard.api.paging import Page, Paged, sliced
 from llm_intercept.manage import Management
 from llm_intercept.manage.limit_usage import usage_of
 from llm_intercept.policy.limits import Limit, Measure, Percent, Period, Scope
-from llm_intercept.store.limits import LimitRecord, checked
+from llm_intercept.store.limits import LimitRecord
 from llm_intercept.store.reservations import Counters
 
 table = Table("limits", "Who may take how much: requests, tokens, money, calls at the same time.")
@@ -70,7 +70,7 @@ class LimitChange(Model):
     timezone: str | None = Field(None, max_length=100)
     soft: bool | None = None
     thresholds: list[Percent] | None = Field(None, max_length=20)
-    reserve: int | None = Field(None, ge=1, le=9_000_000_000_000_000)
+    reserve: int | None = Field(None, ge=0, le=9_000_000_000_000_000, description="0: the longest answer")
     enabled: bool | None = None
 
 
@@ -147,7 +147,7 @@ def _usage(management: Management, call: Call[Any, Any], records: list[LimitReco
     "Change a limit",
     LimitView,
     body=LimitChange,
-    command="limit set",
+    command="limit change",
     commands=("limit enable", "limit disable"),
 )
 def change(management: Management, call: Call[Nothing, LimitChange]) -> object:
@@ -156,8 +156,8 @@ def change(management: Management, call: Call[Nothing, LimitChange]) -> object:
     record = management.limits.get(call.actor, id_)
     given = body.model_dump(exclude_none=True, exclude={"enabled"})
     if given:
-        record = management.limits.set(call.actor, checked({**record.limit.model_dump(), **given}))
-    if body.enabled is not None and body.enabled != record.enabled:
+        record = management.limits.change(call.actor, id_, enabled=body.enabled, **given)
+    elif body.enabled is not None and body.enabled != record.enabled:
         switch = management.limits.enable if body.enabled else management.limits.disable
         record = switch(call.actor, id_)
     return _view(record)

@@ -110,6 +110,9 @@ def test_changed_suspended_and_removed(admin: Admin) -> None:
     assert "not an amount" in admin.refused(f"/limits/{id_}/edit", amount="x")["amount"]
     assert "Suspended" in said(admin.done(f"/limits/{id_}/disable"))
     assert '<span class="badge quiet">suspended</span>' in admin.get("/limits")
+    text = admin.done(f"/limits/{id_}/edit", amount="7.25", timezone="UTC")
+    assert "and still suspended" in said(text)
+    assert '<span class="badge quiet">suspended</span>' in text
     assert "In force again" in said(admin.done(f"/limits/{id_}/enable"))
     assert "may spend $7.25 a day" in admin.get(f"/limits/{id_}/delete")
     assert "Removed" in said(admin.done(f"/limits/{id_}/delete", confirmed="yes"))

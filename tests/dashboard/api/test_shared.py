@@ -405,3 +405,13 @@ def test_a_fault_of_ours_has_the_same_shape(world: World, monkeypatch: pytest.Mo
     answer = world.get("/users")
     assert code(answer) == (500, "internal")
     assert "secret thing" not in answer.text
+
+
+def test_a_limit_that_is_suspended_stays_so_when_it_is_changed(world: World) -> None:
+    asked = {"scope": "client_ip", "name": "192.0.2.7", "measure": "requests", "amount": 9, "per": "hour"}
+    made = world.post("/limits", asked).json()
+    path = f"/limits/{made['id']}"
+    assert world.ask("PATCH", path, {"enabled": False}).json()["enabled"] is False
+    changed = world.ask("PATCH", path, {"amount": 10, "timezone": "Europe/Berlin"}).json()
+    assert (changed["amount"], changed["timezone"], changed["enabled"]) == (10, "Europe/Berlin", False)
+    assert world.ask("PATCH", path, {"soft": True, "enabled": True}).json()["enabled"] is True
