@@ -1,6 +1,7 @@
 """`llm-intercept key`: provider keys go in and never come out."""
 
 import sys
+from typing import Any
 
 import click
 from pydantic import SecretStr
@@ -121,21 +122,42 @@ _COLUMNS = {
 @name_option
 @click.option("--weight", type=int, help="Its share beside the provider's other keys.")
 @click.option("--pool", metavar="NAME", help="The pool it belongs to; '' for every pool.")
+@click.option("--key-env", metavar="NAME", help="Replace the key by the one in this environment variable.")
+@click.option("--key-stdin", is_flag=True, help="Replace the key by one read from standard input.")
+@click.option(
+    "--base-url", metavar="URL", help="Where the new key is used; '' for the provider's own address."
+)
 @json_option
 @pass_session
 def set_(
-    session: Session, provider: str, name: str, weight: int | None, pool: str | None, as_json: bool
+    session: Session,
+    /,
+    provider: str,
+    name: str,
+    key_env: str | None,
+    key_stdin: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Change a key's weight or pool, from the next call on.
+    """Change a key's weight or pool, or replace the key itself, from the next call on.
+
+    A base URL can be changed together with the key only.
 
     \b
     llm-intercept key set openai --name second --weight 3
     llm-intercept key set anthropic --pool team
+    llm-intercept key set openai --key-env NEW_OPENAI_KEY
     """
-    if weight is None and pool is None:
-        raise click.UsageError("say what to change: --weight or --pool")
-    known = session.provider(provider).name
-    changed = session.manage.keys.change(session.actor, known, name, weight=weight, pool=pool)
+    if key_env and key_stdin:
+        raise click.UsageError("give either --key-env or --key-stdin")
+    new = bool(key_env or key_stdin)
+    if not new and all(value is None for value in given.values()):
+        raise click.UsageError(
+            "say what to change: --weight or --pool, or the key by --key-env or --key-stdin"
+        )
+    known = session.provider(provider)
+    secret = _read(session, known.title, key_env, key_stdin) if new else None
+    changed = session.manage.keys.change(session.actor, known.name, name, secret=secret, **given)
     if as_json:
         print_json(changed)
     else:

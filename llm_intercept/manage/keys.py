@@ -46,13 +46,29 @@ class Keys:
         )
 
     def _add(self, provider: str, secret: SecretStr, options: dict[str, Any]) -> Credential:
+        self._check(provider, secret, options.get("base_url"))
+        return self._store.add(provider, secret, **options)
+
+    def _replace(self, provider: str, name: str, secret: SecretStr | None, url: str | None) -> None:
+        """With what was learnt of the one before forgotten: the new one is tried by the next call."""
+        was = self._store.opened(provider, name)
+        if secret is None and was.secret.get_secret_value():
+            raise ConfigError(
+                "where a stored key is sent is decided together with the key, so that nobody can have it "
+                "sent elsewhere: give the key as well as the base URL"
+            )
+        new = secret or SecretStr("")
+        self._check(provider, new, was.base_url if url is None else url)
+        self._store.replace(provider, name, new, url)
+        self._desk.control.breakers.ask(provider, name)
+
+    def _check(self, provider: str, secret: SecretStr, base_url: str | None) -> None:
         known = self._registry.providers.get(provider)
         if known is not None and known.key_problem is not None and secret.get_secret_value().strip():
-            url = options.get("base_url") or self._registry.base_url(known)
+            url = base_url or self._registry.base_url(known)
             own = not url or self._registry.by_host(urlsplit(url).hostname or "") is known
             if problem := known.key_problem(secret, own):
                 raise ConfigError(problem)
-        return self._store.add(provider, secret, **options)
 
     def change(
         self,
@@ -62,10 +78,14 @@ class Keys:
         *,
         weight: int | None = None,
         pool: str | None = None,
+        secret: SecretStr | None = None,
+        base_url: str | None = None,
     ) -> Credential:
-        """What is not given stays."""
+        """What is not given stays. `secret` is another key in the place of this one."""
 
         def work() -> Credential:
+            if secret is not None or base_url is not None:
+                self._replace(provider, name, secret, base_url)
             if weight is not None:
                 self._store.set_weight(provider, name, weight)
             if pool is not None:

@@ -55,7 +55,7 @@ class SealedCredential:
 
 
 class Credentials:
-    """Add, list, remove, disable and enable keys. Which providers exist is not known here."""
+    """Add, list, replace, remove, disable and enable keys. Which providers exist is not known here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,11 +71,7 @@ class Credentials:
         pool: str = "",
     ) -> Credential:
         checked_name("key", name)
-        key = secret.get_secret_value().strip()
-        if not key and base_url is None:
-            raise ConfigError("the key is empty; pass it with --key-env NAME or --key-stdin")
-        if problem := key_problem(key):
-            raise ConfigError(problem)
+        key = _checked_key(secret, base_url)
         values = {
             "id": self._database.new_id("cred"),
             "provider": provider,
@@ -135,6 +131,19 @@ class Credentials:
             "UPDATE credentials SET pool = ? WHERE id = ?", _checked_pool(pool), provider, name
         )
 
+    def replace(self, provider: str, name: str, secret: SecretStr, base_url: str | None = None) -> Credential:
+        """Another key in the place of this one; "" takes its base URL back, None leaves it."""
+        credential = self.get(provider, name)
+        url = credential.base_url if base_url is None else base_url or None
+        key = _checked_key(secret, url)
+        sealed = self._database.vault.encrypt(SecretStr(key))
+        values = (sealed, key_hint(key), _checked_url(url, provider), credential.id)
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE credentials SET secret = ?, hint = ?, base_url = ? WHERE id = ?", values
+            )
+        return self.get(provider, name)
+
     def sealed(self) -> dict[str, tuple[SealedCredential, ...]]:
         """The enabled keys of each provider that has one, in the order in which they are used."""
         rows = self._database.rows(
@@ -185,6 +194,15 @@ def _credential(row: dict[str, Any]) -> Credential:
         weight=row["weight"],
         pool=row["pool"],
     )
+
+
+def _checked_key(secret: SecretStr, base_url: str | None) -> str:
+    key = secret.get_secret_value().strip()
+    if not key and base_url is None:
+        raise ConfigError("the key is empty; pass it with --key-env NAME or --key-stdin")
+    if problem := key_problem(key):
+        raise ConfigError(problem)
+    return key
 
 
 def _checked_weight(weight: int) -> int:

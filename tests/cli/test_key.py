@@ -109,10 +109,32 @@ def test_weight_and_pool(cli, cli_json) -> None:
     assert cli_json("key", "set", "openai", "--pool", "a", "--weight", "1")["pool"] == "a"
 
 
+def test_another_key_in_its_place(cli, cli_json) -> None:
+    made = cli_json("key", "add", "openai", "--key-stdin", "--pool", "team", stdin=KEY)
+    words = ("key", "set", "openai", "--key-stdin")
+    changed = cli_json(*words, stdin="sk-proj-another-0123456789-zzzz")
+    assert (changed["id"], changed["hint"], changed["pool"]) == (made["id"], "sk-...zzzz", "team")
+    assert cli_json(*words, "--base-url", "https://relay.example/v1/", stdin=KEY)["base_url"] == (
+        "https://relay.example/v1"
+    )
+    assert cli_json(*words, stdin=KEY)["base_url"] == "https://relay.example/v1", "it stays"
+    assert cli_json(*words, "--base-url", "", stdin=KEY)["base_url"] is None
+
+
+def test_a_local_server_without_a_key_may_move(cli, cli_json) -> None:
+    cli("key", "add", "ollama", "--base-url", "http://127.0.0.1:11434/v1")
+    moved = cli_json("key", "set", "ollama", "--base-url", "http://127.0.0.1:11435/v1")
+    assert moved["base_url"] == "http://127.0.0.1:11435/v1"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         ([], 2, "--weight or --pool"),
+        (["--base-url", "https://relay.example/v1"], 1, "give the key as well as the base URL"),
+        (["--key-env", "A", "--key-stdin"], 2, "give either"),
+        (["--key-env", "NOT_SET"], 3, "NOT_SET is not set"),
+        (["--key-stdin"], 1, "the key is empty"),
         (["--weight", "0"], 1, "a number from 1"),
         (["--pool", "1"], 1, "cannot be the name of a pool"),
         (["--name", "other", "--weight", "2"], 3, "no key 'other' for openai"),

@@ -29,6 +29,21 @@ def test_line_ends_are_no_part_of_a_key(control: Control) -> None:
     assert "0123" not in repr(stored)
 
 
+def test_another_key_counts_for_the_very_next_call(control: Control) -> None:
+    made = control.credentials.add("openai", KEY, weight=3)
+    control.refresh()
+    changed = control.credentials.replace("openai", "default", SecretStr("sk-proj-another-0123456789\n"))
+    control.refresh()
+    stored = control.credential("openai")
+    assert stored is not None
+    assert stored.secret.get_secret_value() == "sk-proj-another-0123456789"
+    assert (changed.id, changed.hint, changed.weight) == (made.id, "sk-...6789", 3)
+    with pytest.raises(ConfigError, match="the key is empty"):
+        control.credentials.replace("openai", "default", SecretStr(" "))
+    with pytest.raises(NotFound):
+        control.credentials.replace("openai", "other", KEY)
+
+
 def test_a_local_server_may_have_no_key(control: Control) -> None:
     added = control.credentials.add("ollama", SecretStr(""), base_url="http://10.0.0.5:11434/")
     assert (added.hint, added.base_url) == ("...", "http://10.0.0.5:11434")

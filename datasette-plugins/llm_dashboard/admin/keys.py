@@ -141,24 +141,25 @@ async def _trial(visit: Visit, form: Form, secret: str) -> KeyTest | None:
 
 async def edit(visit: Visit) -> Response:
     key = await _key(visit)
-    form = Form([Section("Its use", _USE)], {"weight": str(key.weight), "pool": key.pool})
+    start = {"weight": str(key.weight), "pool": key.pool, "base_url": key.base_url or ""}
+    form = Form([Section("Its use", _USE), _REPLACING], start)
     if visit.posting:
         form.take(await visit.posted())
-        weight, pool = form.read("weight", whole), form.text("pool")
+        changes = _changes(form, key)
 
         def work(m: Management) -> Credential:
-            return m.keys.change(visit.actor, key.provider, key.name, weight=weight, pool=pool)
+            return m.keys.change(visit.actor, key.provider, key.name, **changes)
 
-        if await visit.submit(form, work, _BLAME):
-            return visit.to(PATH, f"The key {key.hint} is changed, from the next call on.")
+        changed = await visit.submit(form, work, _BLAME)
+        if changed is not None:
+            return visit.to(PATH, f"The key {changed.hint} is changed, from the next call on.")
     return await visit.form(
         form,
         title=f"{key.provider} / {key.name}",
         badge=("in use", "good") if key.enabled else ("not used", "quiet"),
         acts=[(f"{_path(key)}/test?from=page", "Test", "One request that costs nothing")],
         trial=_trials.take(visit.login, visit.arg("trial")),
-        about=f"{key.hint}, stored {key.created_at[:10]} (UTC). To replace the key itself, store another "
-        "one and remove this one.",
+        about=f"{key.hint}, stored {key.created_at[:10]} (UTC).",
         submit="Save",
         back=PATH,
         place="Keys",
@@ -241,6 +242,29 @@ _USE = (
     Field("weight", "Weight", "number", "Its share beside the provider's other keys."),
     Field("pool", "Pool", help="Routes may ask for the keys of a pool. Empty: it is in every pool."),
 )
+
+
+_REPLACING = Section(
+    "Another key in its place",
+    (
+        Field("secret", "New key", "secret", "Empty: the key stays."),
+        Field(
+            "base_url", "Base URL", help="Can be changed together with the key. Empty: the provider's own."
+        ),
+    ),
+    "What was learnt of the key before, as that it is used up, is forgotten with it.",
+)
+
+
+def _changes(form: Form, key: Credential) -> dict[str, Any]:
+    """The pasted key is in no page that is sent back."""
+    secret, url = form.values.pop("secret", ""), form.text("base_url")
+    return {
+        "weight": form.read("weight", whole),
+        "pool": form.text("pool"),
+        "secret": SecretStr(secret) if secret else None,
+        "base_url": None if url == (key.base_url or "") else url,
+    }
 
 
 def _options(form: Form) -> dict[str, Any]:

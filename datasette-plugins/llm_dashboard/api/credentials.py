@@ -91,6 +91,10 @@ class CredentialChange(Model):
 
     weight: int | None = Field(None, ge=1, le=1_000_000)
     pool: Pool | None = Field(None, description="empty: in every pool")
+    key: Secret | None = Field(None, max_length=20_000, description="in the place of the one before")
+    base_url: str | None = Field(
+        None, max_length=500, description="only with a key; empty: the provider's own"
+    )
     enabled: bool | None = None
 
 
@@ -160,13 +164,12 @@ def get(management: Management, call: Call[Nothing, Nothing]) -> object:
     commands=("key enable", "key disable"),
 )
 def change(management: Management, call: Call[Nothing, CredentialChange]) -> object:
-    """Its weight, its pool, and whether it is used. Admins only."""
+    """Its weight, its pool, whether it is used, and the key itself, from the next call on. Admins only."""
     _may(management, call, "key.change")
     found, body = _found(management, call.actor, call.path["credential"]), call.body
-    if body.weight is not None or body.pool is not None:
-        found = management.keys.change(
-            call.actor, found.provider, found.name, weight=body.weight, pool=body.pool
-        )
+    given = {"weight": body.weight, "pool": body.pool, "secret": body.key, "base_url": body.base_url}
+    if any(value is not None for value in given.values()):
+        found = management.keys.change(call.actor, found.provider, found.name, **given)
     if body.enabled is not None and body.enabled != found.enabled:
         switch = management.keys.enable if body.enabled else management.keys.disable
         found = switch(call.actor, found.provider, found.name)

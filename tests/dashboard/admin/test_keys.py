@@ -100,6 +100,22 @@ def test_changed_switched_and_removed(admin: Admin) -> None:
     assert "No key is stored yet" in admin.get("/keys")
 
 
+def test_another_key_in_its_place(admin: Admin) -> None:
+    store(admin)
+    new = "sk-proj-another-0123456789-zzzz"
+    base = {"weight": "2", "pool": ""}
+    wrong = admin.refused("/keys/openai/main/edit", **base, base_url="https://relay.example/v1")
+    assert "give the key as well" in wrong["base_url"]
+    text = admin.done("/keys/openai/main/edit", **base, secret=new, base_url="https://relay.example/v1")
+    assert "sk-...zzzz is changed" in said(text)
+    assert new not in text + admin.get("/keys/openai/main/edit")
+    with admin.control() as control:
+        key, opened = control.credentials.get("openai", "main"), control.credentials.opened("openai", "main")
+        assert ("openai", "main", "") in control.breakers.asked(), "what cooled down is tried again"
+    assert (opened.secret.get_secret_value(), key.base_url) == (new, "https://relay.example/v1")
+    assert (admin.last_audit().action, new in admin.last_audit().after) == ("key.change", False)
+
+
 def test_a_key_that_cannot_be_tried_is_told(admin: Admin) -> None:
     """Nothing listens there, so that the test is quick and leaves this machine alone."""
     store(admin, base_url="http://127.0.0.1:9/v1")

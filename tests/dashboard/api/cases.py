@@ -94,7 +94,10 @@ CASES: dict[str, Case] = {
         status=201,
     ),
     "credentials.get": Case("/credentials/{key-default}"),
-    "credentials.change": Case("/credentials/{key-changed}", {"weight": 3, "pool": "team", "enabled": False}),
+    "credentials.change": Case(
+        "/credentials/{key-changed}",
+        {"weight": 3, "pool": "team", "enabled": False, "key": "sk-{secret}", "base_url": "{provider}"},
+    ),
     "credentials.delete": Case("/credentials/{key-doomed}"),
     "credentials.test_unsaved": Case(
         "/credentials/test", {"provider": "openai", "key": "sk-{secret}", "base_url": "{provider}"}
