@@ -85,7 +85,8 @@ class Caching:
             return Answers(AnswerStore(path), self._settings.max_size, self._now)
         except InterceptError as error:
             self.problem = f"{error}; it can be deleted without harm while nothing runs"
-            log.error("no answers are stored: %s", self.problem)
+            # No error: mitmproxy ends when one is logged while it starts.
+            log.warning("no answers are stored: %s", self.problem)
             return None
 
     def close(self) -> None:

@@ -5,6 +5,7 @@
       NotFound                     a named thing (project, token, credential, provider) does not exist
       Conflict                     it exists already, or is in a state that forbids the change
       StoreError                   a database cannot be opened, migrated or written
+        Damaged                    it is no database, or not a whole one
       Forbidden                    whoever asks has no right to it
 
 A `Refusal` is a value, not an exception: gates return it, dialects give it the shape of a
@@ -44,6 +45,10 @@ class Conflict(InterceptError):
 
 class StoreError(InterceptError):
     """A database cannot be opened, migrated or written."""
+
+
+class Damaged(StoreError):
+    """It is no database, or not a whole one."""
 
 
 class Forbidden(InterceptError):

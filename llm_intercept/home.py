@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_intercept.errors import ConfigError, StoreError
+from llm_intercept.errors import ConfigError, Damaged, StoreError
 from llm_intercept.resources import checkout
 from llm_intercept.store import copies
 from llm_intercept.store.migrate import Migrations, Standing, migrate, standing
@@ -95,7 +95,11 @@ class Home:
 
     def standings(self) -> tuple[Standing, ...]:
         """What each database has and lacks; nothing is created or changed."""
-        return tuple(standing(path, migrations) for path, migrations in self.databases())
+        try:
+            return tuple(standing(path, migrations) for path, migrations in self.databases())
+        except Damaged as error:
+            advice = "`llm-intercept restore BACKUP --force` puts a backup in the place of this home"
+            raise Damaged(f"{error}; {advice}") from error
 
     def ensure(self, *, keep: bool = True) -> dict[str, tuple[str, ...]]:
         """Creates what is missing and migrates the databases; safe to call from several processes at once.

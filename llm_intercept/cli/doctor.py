@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from llm_intercept import environment
+from llm_intercept import environment, presence
 from llm_intercept.cli.output import json_option, print_json, print_table, records
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.errors import InterceptError
@@ -92,8 +92,10 @@ def _about_servers(session: Session, url: str) -> Iterator[Finding]:
     state = doctor.check_proxy(url, probes.readiness(url), _listening(host, port))
     yield state
     dashboard = session.settings.dashboard
-    there = environment.proxy_url(dashboard.host, dashboard.port)
-    yield doctor.check_dashboard(there, _listening(dashboard.host, str(dashboard.port)))
+    there = presence.find(session.home.path, presence.DASHBOARD)
+    there = there or environment.proxy_url(dashboard.host, dashboard.port)
+    host, port = there.partition("://")[2].rstrip("/").rpartition(":")[::2]
+    yield doctor.check_dashboard(there, _listening(host, port))
     if state.status != "ok":
         yield Finding("clients", "skipped", "they are tried when the proxy is ready")
         return

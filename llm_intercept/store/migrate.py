@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from llm_intercept.errors import StoreError
+from llm_intercept.errors import Damaged, StoreError
 
 BUSY_TIMEOUT_MS = 5000
 
@@ -64,7 +64,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         connection.close()
-        raise StoreError(f"{path} is damaged or not a database: {error}") from error
+        raise Damaged(f"{path} is damaged or not a database: {error}") from error
     return connection
 
 
@@ -142,7 +142,7 @@ def _applied(path: Path) -> tuple[str, ...]:
         except sqlite3.OperationalError:  # no such table: a file that was only just created
             return ()
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path} is damaged or not a database: {error}") from error
+            raise Damaged(f"{path} is damaged or not a database: {error}") from error
 
 
 def has_log(path: Path) -> bool:

@@ -90,3 +90,16 @@ def test_home_can_be_an_option(cli, tmp_path: Path) -> None:
 def test_commands_are_found_without_being_imported() -> None:
     folder = Path(main.get_command.__code__.co_filename).parent
     assert {name for name in NAMES if not (folder / f"{name}.py").exists()} == set()
+
+
+def test_a_damaged_database_says_what_helps(cli, home: Path) -> None:
+    cli("init")
+    for name in ("usage", "control", "limits", "bodies"):
+        file = home / f"{name}.db"
+        whole = file.read_bytes()
+        file.write_bytes(b"no database" * 1000)
+        said = cli("token", "list", code=1).stderr
+        assert f"{name}.db is damaged or not a database" in said
+        assert "llm-intercept restore BACKUP --force" in said
+        file.write_bytes(whole)
+    assert "demo" not in cli("token", "list").stdout

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -476,3 +477,13 @@ def test_a_damaged_answer_is_asked_for_again(server: Upstream, proxy: Proxied) -
     assert told(proxy, "damaged")[0] == "MISS"
     assert told(proxy, "damaged")[0] == "HIT"
     assert len(server.requests) == 2
+
+
+def test_a_file_that_is_no_database_costs_its_answers_only(server: Upstream, tmp_path: Path) -> None:
+    """What is logged as an error while mitmproxy starts would end it."""
+    (tmp_path / "cache.db").write_bytes(b"no database" * 1000)
+    with proxied(tmp_path, {"openai": server.url}, config=CONFIG) as alone:
+        for _ in range(2):
+            with chat(alone, "no file") as call:
+                assert (call.status, call.headers["x-cache"]) == (200, None)
+        assert len(server.requests) == 2
