@@ -43,6 +43,17 @@ class Accounts:
             after=lambda code: {"seconds": seconds},
         )
 
+    def withdraw_invite(self, actor: Actor, reference: str) -> User:
+        """The link that was made last stops working. Admins only."""
+        return self._desk.change(
+            actor,
+            "invite.withdraw",
+            "users",
+            lambda: self._control.invites.withdraw(reference),
+            thing=thing_of,
+            named=reference,
+        )
+
     def link(self, actor: Actor, purpose: Purpose = "login") -> str:
         """A code that logs one browser in as administrator, or makes the first admin. Admins only."""
         return self._desk.change(

@@ -1,6 +1,6 @@
 """Invites in `control.db`: one-time links by which a user sets a first (or a new) password."""
 
-from llm_intercept.errors import Conflict
+from llm_intercept.errors import Conflict, NotFound
 from llm_intercept.store.database import Database
 from llm_intercept.store.users import User, Users
 
@@ -42,6 +42,15 @@ class Invites:
         with self._database.write() as connection:
             user = self.find(code)
             connection.execute("DELETE FROM invites WHERE digest = ?", (self._database.vault.digest(code),))
+        return user
+
+    def withdraw(self, reference: str) -> User:
+        """The open invite of a user stops working; NotFound if there is none."""
+        user = self._users.get(reference)
+        if not self.open_for(user.id):
+            raise NotFound(f"no invite waits for {user.name}; nothing was withdrawn")
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM invites WHERE user_id = ?", (user.id,))
         return user
 
     def open_for(self, user_id: str) -> bool:

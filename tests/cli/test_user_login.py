@@ -74,6 +74,13 @@ def test_an_invite(cli, cli_json, control) -> None:
     assert "inactive" in cli("user", "invite", "bob", code=1).stderr
 
 
+def test_an_invite_is_withdrawn(cli, cli_json, control) -> None:
+    code = cli_json("user", "invite", "bob")["link"].partition("code=")[2]
+    assert "is withdrawn" in cli("user", "invite", "bob", "--withdraw").stdout
+    assert control.invites.find(code) is None
+    assert "no invite waits for bob" in cli("user", "invite", "bob", "--withdraw", code=3).stderr
+
+
 def test_sessions_are_shown_and_ended(cli, cli_json, control) -> None:
     bob = control.users.get("bob")
     for user_id in (bob.id, bob.id, ""):
@@ -84,7 +91,12 @@ def test_sessions_are_shown_and_ended(cli, cli_json, control) -> None:
     assert [one["user_id"] for one in cli_json("user", "sessions", "bob")] == [bob.id] * 2
     assert len(cli_json("user", "sessions")) == 1
     assert "not logged in" in cli("user", "sessions", "ada").stdout
-    assert cli_json("user", "sessions", "bob", "--revoke") == {"ended": 2}
+    first = cli_json("user", "sessions", "bob")[0]["id"]
+    assert f"Ended: {first}." in cli("user", "sessions", "bob", "--end", first).stdout
+    assert "no login" in cli("user", "sessions", "bob", "--end", first, code=3).stderr
+    left = cli_json("user", "sessions", "bob")[0]["id"]
+    assert "no login" in cli("user", "sessions", "ada", "--end", left, code=3).stderr
+    assert cli_json("user", "sessions", "bob", "--revoke") == {"ended": 1}
     assert len(control.sessions.list()) == 1
     assert "Ended: 1." in cli("user", "sessions", "--revoke").stdout
     cli("user", "sessions", "eve", code=3)

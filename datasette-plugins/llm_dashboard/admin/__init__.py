@@ -58,6 +58,7 @@ _PAGES: tuple[tuple[str, Handler, bool], ...] = (
     ("/users/invited", users.invited, False),
     (f"/users/{_ID}/edit", users.edit, False),
     (f"/users/{_ID}/invite", users.invite, False),
+    (f"/users/{_ID}/withdraw", users.withdraw, False),
     (f"/users/{_ID}/logins", logins.page, False),
     (f"/users/{_ID}/delete", users.delete, False),
     ("/limits", limits.page, True),

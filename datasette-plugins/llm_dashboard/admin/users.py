@@ -74,7 +74,7 @@ async def new(visit: Visit) -> Response:
 
 
 async def edit(visit: Visit) -> Response:
-    user = await visit.ask(lambda m: m.users.get(visit.actor, visit.var("id")))
+    user, invited = await visit.ask(lambda m: _with_invite(m, visit))
     values = {"email": user.email or "", "role": user.role, "active": "yes" if user.active else ""}
     form = Form(_sections(new=False), values)
     if visit.posting:
@@ -96,8 +96,8 @@ async def edit(visit: Visit) -> Response:
         place="Users",
         also=[
             (
-                "Logins",
-                "Where the user is logged in; each can be ended, or all at once.",
+                "Logins and API tokens",
+                "Where the user is logged in, and what programs use; each can be ended.",
                 f"{PATH}/{user.id}/logins",
                 "Show logins",
             ),
@@ -107,6 +107,7 @@ async def edit(visit: Visit) -> Response:
                 f"{PATH}/{user.id}/invite",
                 "Make a link",
             ),
+            *([_withdrawing(user)] if invited else []),
             (
                 "Remove",
                 "For somebody who owns no project and has no working token.",
@@ -114,6 +115,31 @@ async def edit(visit: Visit) -> Response:
                 "Remove user",
             ),
         ],
+    )
+
+
+def _with_invite(m: Management, visit: Visit) -> tuple[User, bool]:
+    user = m.users.get(visit.actor, visit.var("id"))
+    return user, m.control.invites.open_for(user.id)
+
+
+def _withdrawing(user: User) -> tuple[str, str, str, str]:
+    about = "A link waits for the user. Withdrawn, it leads nowhere; a new one can be made at any time."
+    return "Open invite", about, f"{PATH}/{user.id}/withdraw", "Withdraw the link"
+
+
+async def withdraw(visit: Visit) -> Response:
+    user = await visit.ask(lambda m: m.users.get(visit.actor, visit.var("id")))
+    if visit.posting:
+        await visit.ask(lambda m: Accounts(m.desk).withdraw_invite(visit.actor, user.id))
+        return visit.to(PATH, f"The link for {user.name} does not work any more.")
+    return await visit.page(
+        "confirm",
+        title=f"Withdraw the link for {user.name}?",
+        sentences=["Whoever has it cannot choose a password any more."],
+        button="Withdraw",
+        back=f"{PATH}/{user.id}/edit",
+        place="Users",
     )
 
 

@@ -60,6 +60,30 @@ class Invite(View):
     expires_in: int = Field(description="seconds")
 
 
+class InviteCreate(Model):
+    """How long it works."""
+
+    expires: Span = Field("", description="12h, 3d; empty: seven days")
+
+
+class Withdrawn(View):
+    """Whose invite does not work any more."""
+
+    user: str
+
+
+class SessionsRevoke(Model):
+    """Whose logins are to end."""
+
+    user: str = Field("", max_length=320, description="somebody else's; admins only")
+
+
+class Ended(View):
+    """How many logins have ended."""
+
+    ended: int
+
+
 class ApiTokenFilters(Paged):
     """Which tokens."""
 
@@ -128,15 +152,38 @@ def list_sessions(management: Management, call: Call[SessionFilters, Nothing]) -
     return sliced(found, call.query, "sessions", lambda session: session.id)
 
 
-@table.delete("/sessions/{session}", "End a login", SessionView, command="user sessions --revoke")
+@table.delete("/sessions/{session}", "End a login", SessionView, command="user sessions --end")
 def end_session(management: Management, call: Call[Nothing, Nothing]) -> object:
     """By its id."""
     return Accounts(management.desk).revoke_session(call.actor, call.path["session"])
 
 
-@table.post("/users/{user}/invite", "Invite a user", Invite, status=201, creates=True, command="user invite")
-def invite(management: Management, call: Call[Nothing, Nothing]) -> object:
+@table.post(
+    "/sessions/revoke", "End all logins", Ended, body=SessionsRevoke, command="user sessions --revoke"
+)
+def end_sessions(management: Management, call: Call[Nothing, SessionsRevoke]) -> object:
+    """One's own, or, for admins, those of a user."""
+    return {"ended": Accounts(management.desk).revoke_sessions(call.actor, call.body.user)}
+
+
+@table.post(
+    "/users/{user}/invite",
+    "Invite a user",
+    Invite,
+    body=InviteCreate,
+    status=201,
+    creates=True,
+    command="user invite",
+)
+def invite(management: Management, call: Call[Nothing, InviteCreate]) -> object:
     """A link by which he or she sets a password; those before it stop working. Admins only."""
-    user = call.path["user"]
-    code = Accounts(management.desk).invite(call.actor, user)
-    return {"user": user, "path": f"/-/llm/invite?code={code}", "expires_in": DEFAULT_SECONDS}
+    user, lifetime = call.path["user"], duration(call.body.expires)
+    seconds = int(lifetime.total_seconds()) if lifetime else DEFAULT_SECONDS
+    code = Accounts(management.desk).invite(call.actor, user, seconds)
+    return {"user": user, "path": f"/-/llm/invite?code={code}", "expires_in": seconds}
+
+
+@table.delete("/users/{user}/invite", "Withdraw an invite", Withdrawn, command="user invite --withdraw")
+def withdraw_invite(management: Management, call: Call[Nothing, Nothing]) -> object:
+    """The link that was made last stops working. Admins only."""
+    return {"user": Accounts(management.desk).withdraw_invite(call.actor, call.path["user"]).name}

@@ -120,6 +120,38 @@ def test_logins_of_a_user_are_ended(admin: Admin) -> None:
     assert "is not logged in anywhere" in admin.get(path)
 
 
+def test_api_tokens_of_a_user_are_revoked(admin: Admin) -> None:
+    with admin.control() as control:
+        user, other = control.users.create("ada"), control.users.create("bob")
+        mine = control.api_tokens.create(user.id, "notebook", "read").token
+        theirs = control.api_tokens.create(other.id, "server", "read").token
+    path = f"/users/{user.id}/logins"
+    text = admin.get(path)
+    assert "notebook" in text
+    assert "server" not in text
+    assert "does not work any more" in said(admin.done(path, token=theirs.id))
+    assert "notebook of ada is revoked" in said(admin.done(path, token=mine.id))
+    assert admin.last_audit().action == "apitoken.revoke"
+    with admin.control() as control:
+        assert {token.name: token.state for token in control.api_tokens.list()} == {
+            "notebook": "revoked",
+            "server": "active",
+        }
+
+
+def test_a_link_is_withdrawn(admin: Admin) -> None:
+    with admin.control() as control:
+        user = control.users.create("ada")
+        code = control.invites.create("ada")
+    assert "Open invite" in admin.get(f"/users/{user.id}/edit")
+    assert "Withdraw the link for ada?" in admin.get(f"/users/{user.id}/withdraw")
+    assert "does not work any more" in said(admin.done(f"/users/{user.id}/withdraw", confirmed="yes"))
+    assert admin.last_audit().action == "invite.withdraw"
+    with admin.control() as control:
+        assert control.invites.find(code) is None
+    assert "Open invite" not in admin.get(f"/users/{user.id}/edit")
+
+
 def test_making_a_link_is_no_danger(admin: Admin) -> None:
     admin.done("/users/new", name="ada", role="admin")
     assert 'class="button primary">Make the link' in admin.get("/users/ada/invite")

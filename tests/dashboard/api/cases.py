@@ -44,7 +44,9 @@ CASES: dict[str, Case] = {
     "accounts.revoke_token": Case("/api-tokens/second/revoke", viewer=404, member=404),
     "accounts.list_sessions": seen("/sessions"),
     "accounts.end_session": Case("/sessions/{session}", viewer=404, member=404),
-    "accounts.invite": Case("/users/guest/invite", status=201),
+    "accounts.end_sessions": Case("/sessions/revoke", {"user": "guest"}, viewer=404, member=404),
+    "accounts.invite": Case("/users/guest/invite", {"expires": "12h"}, status=201),
+    "accounts.withdraw_invite": Case("/users/second-admin/invite"),
     "projects.list": seen("/projects?search=a&active=true"),
     "projects.create": Case(
         "/projects",

@@ -72,6 +72,7 @@ def populate(world: World, control: Control) -> None:
     world.bearers["local"] = control.api_tokens.create("", "local-token", "write").text
     for name in ("changed", "doomed", "guest", "second-admin"):
         control.users.create(name, role="admin" if name == "second-admin" else "member")
+    control.invites.create("second-admin")
     control.projects.create("alpha", owner="mia", members=["guest"])
     control.projects.create("beta", owner="out")
     control.projects.create("gamma")
