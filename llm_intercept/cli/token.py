@@ -16,7 +16,7 @@ from llm_intercept.cli.policy_options import (
 )
 from llm_intercept.cli.session import Session, pass_session
 from llm_intercept.policy.allow import Policy
-from llm_intercept.policy.tokens import parse_duration
+from llm_intercept.policy.tokens import parse_duration, parse_lifetime
 from llm_intercept.store.token_use import UsedToken, used
 from llm_intercept.store.tokens import NewToken, Token, Wanted
 
@@ -45,7 +45,7 @@ _FORMATS: dict[str, Formatter] = {
 }
 _project_option = click.option("--project", help="Needed where several projects have a token of that name.")
 _expires_option = click.option(
-    "--expires", metavar="30d", help="How long it works from now on: 30d, 12h, 90m."
+    "--expires", metavar="30d", help="How long it works from now on: 30d, 12h, 90m; never: until revoked."
 )
 _requests_option = click.option(
     "--max-requests",
@@ -79,7 +79,7 @@ def command() -> None:
 @click.option(
     "--expires",
     metavar="30d",
-    help="How long it works: 30d, 12h, 90m.  [default: tokens.default_lifetime, else until revoked]",
+    help="How long it works: 30d, 12h, 90m, never.  [default: tokens.default_lifetime, else until revoked]",
 )
 @click.option(
     "--aws", is_flag=True, help="An AWS key pair instead, for clients that sign their requests (Bedrock)."
@@ -103,7 +103,7 @@ def create(
     **given: Any,
 ) -> None:
     """Make a token, or several. They are printed this once."""
-    lifetime = _duration(expires)
+    lifetime = _lifetime(expires)
     wanted = Wanted(user, lifetime, aws, policy_of(given) or Policy(), max_requests)
     if count is not None:
         batch = session.manage.tokens.create_many(session.actor, project, name, count, wanted)
@@ -120,6 +120,10 @@ def create(
         max_requests=max_requests,
     )
     _print_new(made, as_json)
+
+
+def _lifetime(text: str | None) -> timedelta | None:
+    return None if text is None else parse_lifetime(text)
 
 
 def _duration(text: str | None) -> timedelta | None:
@@ -239,7 +243,7 @@ def set_(
         policy=policy,
         max_requests=max_requests,
         user=user,
-        lifetime=_duration(expires),
+        lifetime=_lifetime(expires),
     )
     _print(session, changed, as_json)
 
@@ -272,7 +276,7 @@ def refresh(
         session.actor,
         token,
         project,
-        lifetime=_duration(expires),
+        lifetime=_lifetime(expires),
         overlap=_duration(overlap),
     )
     _print_new(made, as_json)

@@ -119,12 +119,14 @@ class Lifetimes:
         """None: until revoked. ConfigError if it is too long."""
         if asked is None:
             return self.default or self.longest
+        if asked == ENDLESS and self.longest is None:
+            return None
         longest = self.longest or _FOREVER
         if asked > longest:
             raise ConfigError(
                 f"a token may work for {duration_text(longest)} at most"
                 + (" (tokens.max_lifetime)" if self.longest else "")
-                + f", not for {duration_text(asked)}"
+                + (", not for ever" if asked == ENDLESS else f", not for {duration_text(asked)}")
             )
         return asked
 
@@ -219,6 +221,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+ENDLESS = timedelta.max  # asked for by `never`: until revoked
 _FOREVER = timedelta(days=36_525)  # years have four digits
 
 
@@ -228,6 +231,11 @@ def parse_duration(text: str) -> timedelta:
     if match is None or int(match[1]) == 0:
         raise ConfigError(f"{text!r} is not a duration; write a number and a unit, such as 30d, 12h or 90m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def parse_lifetime(text: str) -> timedelta:
+    """The same, or `never`."""
+    return ENDLESS if text.strip().lower() == "never" else parse_duration(text)
 
 
 def duration_text(duration: timedelta) -> str:

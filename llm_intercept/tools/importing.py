@@ -13,7 +13,7 @@ from llm_intercept.errors import ConfigError, InterceptError
 from llm_intercept.manage import Actor, Management
 from llm_intercept.policy.allow import Policy, parsed
 from llm_intercept.policy.cachecontrol import CacheMode
-from llm_intercept.policy.tokens import parse_duration
+from llm_intercept.policy.tokens import parse_lifetime
 from llm_intercept.store.audit_rows import Thing
 from llm_intercept.store.projects import CaptureMode, Hangup, Project
 from llm_intercept.store.tokens import NewToken
@@ -160,7 +160,7 @@ class Importer:
             row.project,
             row.name,
             user=row.user,
-            lifetime=parse_duration(row.expires) if row.expires else None,
+            lifetime=parse_lifetime(row.expires) if row.expires else None,
             aws=row.aws,
             policy=row.policy(),
             max_requests=row.max_requests,

@@ -92,6 +92,7 @@ def test_restrictions(cli, cli_json) -> None:
     assert (changed["policy"], changed["user"]) == ({"models": ["x"]}, "ada")
     assert changed["expires_at"] is None
     assert cli_json("token", "set", "laptop", "--expires", "1h")["expires_at"]
+    assert cli_json("token", "set", "laptop", "--expires", "never")["expires_at"] is None
     assert "say what to change" in cli("token", "set", "laptop", code=2).stderr
 
 

@@ -6,7 +6,7 @@ import pytest
 from llm_intercept.errors import ConfigError, Conflict, NotFound
 from llm_intercept.home import Home
 from llm_intercept.policy.allow import Policy
-from llm_intercept.policy.tokens import Lifetimes, Suspended, Wellformed, parse
+from llm_intercept.policy.tokens import ENDLESS, Lifetimes, Suspended, Wellformed, parse
 from llm_intercept.store.control import Control, Expired, Revoked, Unknown, Valid
 from llm_intercept.store.tokens import Wanted
 from llm_intercept.vault import Vault
@@ -248,6 +248,9 @@ def test_lifetimes_have_a_maximum(home: Home, vault: Vault, clock: Clock) -> Non
         assert (control.tokens.create("default", "a").token.expires_at or "")[:10] == "2026-11-19"
         with pytest.raises(ConfigError, match=r"30d at most \(tokens.max_lifetime\), not for 31d"):
             control.tokens.create("default", "b", lifetime=timedelta(days=31))
+        for change in (control.tokens.change, control.tokens.refresh):
+            with pytest.raises(ConfigError, match=r"30d at most \(tokens.max_lifetime\), not for ever"):
+                change("a", lifetime=ENDLESS)
         control.tokens.create("default", "c", lifetime=timedelta(days=30))
         with pytest.raises(ConfigError, match="30d at most"):
             control.tokens.change("c", lifetime=timedelta(weeks=5))
@@ -270,3 +273,15 @@ def test_both_names_find_a_token(control: Control) -> None:
         control.tokens.get("nope/laptop")
     with pytest.raises(Conflict):
         control.tokens.get("laptop")
+
+
+def test_never_is_said_where_tokens_have_an_end_by_default(home: Home, vault: Vault, clock: Clock) -> None:
+    lifetimes = Lifetimes(default=timedelta(days=1))
+    with closing(Control(home.control_db, vault, clock=clock, lifetimes=lifetimes)) as control:
+        assert control.tokens.create("default", "a", lifetime=ENDLESS).token.expires_at is None
+        assert control.tokens.create("default", "b").token.expires_at is not None
+        assert control.tokens.refresh("b", lifetime=ENDLESS).token.expires_at is None
+        assert control.tokens.change("b", lifetime=timedelta(hours=1)).expires_at is not None
+        clock.now += 7200
+        assert control.tokens.get("b").state == "expired"
+        assert control.tokens.change("b", lifetime=ENDLESS).state == "active"

@@ -6,7 +6,7 @@ from typing import Any
 from llm_dashboard.admin import policies
 from llm_dashboard.admin.forms import NAMES, Field, Form, Section, plain_options, whole
 from llm_intercept.policy.allow import Policy
-from llm_intercept.policy.tokens import parse_duration
+from llm_intercept.policy.tokens import parse_lifetime
 from llm_intercept.store.tokens import Token, Wanted
 
 BLAME = (
@@ -25,7 +25,7 @@ _KINDS = (
 
 def sections(projects: list[str], users: list[str], longest: timedelta | None) -> list[Section]:
     """For a new one."""
-    until = "Such as 30d, 12h or 90m. Empty: as long as it may"
+    until = "Such as 30d, 12h, 90m or never. Empty: as long as it may"
     until += "." if longest is None else f", which is {longest.days} days."
     return [
         Section(
@@ -67,7 +67,12 @@ def changing(users: list[str]) -> list[Section]:
             (
                 Field("user", "Whose it is", help="A user, or any label.", options=plain_options(users)),
                 _REQUESTS,
-                Field("lifetime", "Works from now on for", help="Empty: as before.", placeholder="30d"),
+                Field(
+                    "lifetime",
+                    "Works from now on for",
+                    help="Empty: as before; never: until revoked.",
+                    placeholder="30d",
+                ),
             ),
         ),
         policies.section("What it may be used for", "nothing said: whatever its project may"),
@@ -84,7 +89,12 @@ REFRESH = (
                 help="Time to change it everywhere, such as 1h. Empty: it stops at once.",
                 placeholder="1h",
             ),
-            Field("lifetime", "The new one works for", help="Empty: as long again.", placeholder="30d"),
+            Field(
+                "lifetime",
+                "The new one works for",
+                help="Empty: as long again; never: until revoked.",
+                placeholder="30d",
+            ),
         ),
     ),
 )
@@ -101,7 +111,7 @@ def values(token: Token) -> dict[str, str]:
 def wanted(form: Form) -> Wanted:
     return Wanted(
         form.text("user"),
-        form.read("lifetime", parse_duration),
+        form.read("lifetime", parse_lifetime),
         form.text("kind") == "aws",
         policies.read(form) or Policy(),
         form.read("max_requests", whole),
@@ -112,6 +122,6 @@ def changes(form: Form) -> dict[str, Any]:
     return {
         "user": form.text("user"),
         "max_requests": form.read("max_requests", whole) or 0,
-        "lifetime": form.read("lifetime", parse_duration),
+        "lifetime": form.read("lifetime", parse_lifetime),
         "policy": policies.read(form),
     }

@@ -12,7 +12,7 @@ from llm_dashboard.admin.visit import Visit
 from llm_intercept import presence
 from llm_intercept.manage import Management
 from llm_intercept.manage.lists import Lists
-from llm_intercept.policy.tokens import parse_duration
+from llm_intercept.policy.tokens import parse_duration, parse_lifetime
 from llm_intercept.store import token_use
 from llm_intercept.store.paging import TokenQuery
 from llm_intercept.store.token_use import UsedToken
@@ -140,7 +140,10 @@ async def refresh(visit: Visit) -> Response:
     token, form = await _token(visit), Form(token_forms.REFRESH)
     if visit.posting:
         form.take(await visit.posted())
-        options = {name: form.read(name, parse_duration) for name in ("lifetime", "overlap")}
+        options = {
+            "lifetime": form.read("lifetime", parse_lifetime),
+            "overlap": form.read("overlap", parse_duration),
+        }
         made = await visit.submit(
             form, lambda m: m.tokens.refresh(visit.actor, token.id, **options), token_forms.BLAME
         )

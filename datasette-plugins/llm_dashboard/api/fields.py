@@ -8,11 +8,23 @@ from pydantic import AfterValidator, Field
 from llm_dashboard.api.problem import Problem
 from llm_intercept.errors import ConfigError
 from llm_intercept.policy.allow import Policy
-from llm_intercept.policy.tokens import parse_duration
+from llm_intercept.policy.tokens import parse_duration, parse_lifetime
 from llm_intercept.store.report_days import checked_zone, local_window
 from llm_intercept.store.report_time import Window
 
-__all__ = ["Name", "Policy", "Pool", "Reference", "Span", "Text", "duration", "span", "time_zone"]
+__all__ = [
+    "Lifetime",
+    "Name",
+    "Policy",
+    "Pool",
+    "Reference",
+    "Span",
+    "Text",
+    "duration",
+    "lifetime",
+    "span",
+    "time_zone",
+]
 
 
 def _checked_span(text: str) -> str:
@@ -24,14 +36,22 @@ def _checked_span(text: str) -> str:
     return text
 
 
+def _checked_lifetime(text: str) -> str:
+    return text if text == "never" else _checked_span(text)
+
+
 # What is checked by code stands in the document as a pattern.
 _SPAN = {"pattern": r"^( *[1-9][0-9]{0,5} *[smhdwSMHDW] *)?$"}
+_LIFETIME = {"pattern": r"^( *[1-9][0-9]{0,5} *[smhdwSMHDW] *|never)?$"}
 _POOL = {"pattern": r"^([A-Za-z][A-Za-z0-9._-]{0,63})?$"}
 
 type Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 type Reference = Annotated[str, Field(min_length=1, max_length=320)]
 type Text = Annotated[str, Field(max_length=300)]
 type Span = Annotated[str, Field(max_length=20, json_schema_extra=_SPAN), AfterValidator(_checked_span)]
+type Lifetime = Annotated[
+    str, Field(max_length=20, json_schema_extra=_LIFETIME), AfterValidator(_checked_lifetime)
+]
 type Pool = Annotated[str, Field(max_length=64, json_schema_extra=_POOL)]
 
 
@@ -60,3 +80,7 @@ def span(since: tuple[str, str], until: tuple[str, str], where: tzinfo, now_us: 
 def duration(text: str) -> timedelta | None:
     """None for nothing."""
     return parse_duration(text) if text else None
+
+
+def lifetime(text: str) -> timedelta | None:
+    return parse_lifetime(text) if text else None

@@ -1,11 +1,10 @@
 """Project tokens: made (their text is answered once), changed, refreshed, suspended and revoked."""
 
-from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
-from llm_dashboard.api.fields import Name, Policy, Span, duration
+from llm_dashboard.api.fields import Lifetime, Name, Policy, Span, duration, lifetime
 from llm_dashboard.api.operation import Call, Model, Nothing, Table, View
 from llm_dashboard.api.paging import Page, Paged, page, place_of
 from llm_intercept.manage import Management
@@ -81,13 +80,15 @@ class _Made(Model):
 
     project: Name
     user: str = Field("", max_length=320, description="a user by name, address or id, or any label")
-    expires: Span = Field("", description="how long it works: 30d, 12h, 90m; empty: as in settings")
+    expires: Lifetime = Field(
+        "", description="how long it works: 30d, 12h, 90m, never; empty: as in settings"
+    )
     kind: Literal["bearer", "aws"] = "bearer"
     max_requests: int | None = Field(None, ge=1, le=10**15, description="so many calls, and then no more")
     policy: Policy = Policy()
 
     def wanted(self) -> Wanted:
-        return Wanted(self.user, duration(self.expires), self.kind == "aws", self.policy, self.max_requests)
+        return Wanted(self.user, lifetime(self.expires), self.kind == "aws", self.policy, self.max_requests)
 
 
 class TokenCreate(_Made):
@@ -107,7 +108,7 @@ class TokenChange(Model):
     """What is left out stays."""
 
     user: str | None = Field(None, max_length=320)
-    expires: Span = Field("", description="from now: 30d, 12h")
+    expires: Lifetime = Field("", description="from now: 30d, 12h; never: until revoked")
     max_requests: int | None = Field(None, ge=0, le=10**15, description="0: no limit")
     policy: Policy | None = None
 
@@ -115,7 +116,7 @@ class TokenChange(Model):
 class TokenRefresh(Model):
     """A new secret for the same token."""
 
-    expires: Span = Field("", description="from now; empty: as long again as before")
+    expires: Lifetime = Field("", description="from now, or never; empty: as long again as before")
     overlap: Span = Field("", description="how long the old secret still works: 1h; empty: not at all")
 
 
@@ -211,7 +212,7 @@ def change(management: Management, call: Call[Nothing, TokenChange]) -> object:
         policy=body.policy,
         max_requests=body.max_requests,
         user=body.user,
-        lifetime=duration(body.expires),
+        lifetime=lifetime(body.expires),
     )
     return _used(call, changed)[0]
 
@@ -238,10 +239,13 @@ def revoke(management: Management, call: Call[Nothing, Nothing]) -> object:
 )
 def refresh(management: Management, call: Call[Nothing, TokenRefresh]) -> object:
     """Name, limits, policy and what it has used stay; the new text is in this answer, and never again."""
-    lifetime: timedelta | None = duration(call.body.expires)
+    body = call.body
     return with_text(
         management.tokens.refresh(
-            call.actor, call.path["token"], lifetime=lifetime, overlap=duration(call.body.overlap)
+            call.actor,
+            call.path["token"],
+            lifetime=lifetime(body.expires),
+            overlap=duration(body.overlap),
         )
     )
 

@@ -112,6 +112,9 @@ def test_the_life_of_one(team: Admin) -> None:
         with team.control() as control:
             return control.tokens.get(id_).state
 
+    team.done(f"/tokens/{id_}/edit", lifetime="never")
+    with team.control() as control:
+        assert control.tokens.get(id_).expires_at is None
     team.done(f"/tokens/{id_}/edit", user="ada", max_requests="5", lifetime="1d", ips="10.0.0.0/8")
     page = team.get(f"/tokens/{id_}/edit")
     assert "5 of 5" in page

@@ -75,7 +75,7 @@ CASES: dict[str, Case] = {
     ),
     "tokens.revoke_batch": Case("/tokens/revoke", {"tokens": ["{b-one}", "{t-batch-a}"]}, 404, 404),
     "tokens.get": seen("/tokens/{b-one}", member=404, viewer=404),
-    "tokens.change": Case("/tokens/{t-set}", {"max_requests": 5, "expires": "2d"}, viewer=404, member=200),
+    "tokens.change": Case("/tokens/{t-set}", {"max_requests": 5, "expires": "never"}, viewer=404, member=200),
     "tokens.revoke": Case("/tokens/{t-revoke}/revoke", viewer=404, member=200),
     "tokens.delete": Case("/tokens/{t-delete}", viewer=404, member=200),
     "tokens.refresh": Case("/tokens/{t-refresh}/refresh", {"overlap": "1h"}, viewer=404, member=200),
