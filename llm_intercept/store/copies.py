@@ -140,7 +140,8 @@ def in_use(path: Path) -> bool:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
         except sqlite3.OperationalError:
             return True
         except sqlite3.DatabaseError:  # damaged: a reason to replace it

@@ -79,7 +79,8 @@ class Database:
             yield self.connection
             self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # a full disk has ended it already
+                self.connection.execute("ROLLBACK")
             self._committed.clear()
             raise
 

@@ -19,7 +19,8 @@ def problem(path: Path) -> str:
             # A read-only file lets a transaction begin; setting the version to itself does not pass.
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute(f"PRAGMA user_version = {int(version)}")
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         # Somebody else is writing: it can be written.
         return "" if "locked" in str(error) else f"{path.name}: {error}"

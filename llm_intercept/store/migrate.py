@@ -64,8 +64,17 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         connection.close()
-        raise Damaged(f"{path} is damaged or not a database: {error}") from error
+        raise _unusable(path, error) from error
     return connection
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> StoreError:
+    """A full disk or a missing right is no damage: nothing has to be restored then."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Damaged(f"{path} is damaged or not a database: {error}")
+    return StoreError(
+        f"{path} cannot be used: {error}; see whether its disk is full, and whether you may write there"
+    )
 
 
 def standing(path: Path, migrations: Migrations) -> Standing:
@@ -128,7 +137,8 @@ def _apply(connection: sqlite3.Connection, path: Path, migrations: Migrations) -
             connection.execute("INSERT INTO migrations (name) VALUES (?)", (name,))
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -139,10 +149,10 @@ def _applied(path: Path) -> tuple[str, ...]:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, left)
         try:
             return _names(connection)
-        except sqlite3.OperationalError:  # no such table: a file that was only just created
-            return ()
         except sqlite3.DatabaseError as error:
-            raise Damaged(f"{path} is damaged or not a database: {error}") from error
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:
+                return ()  # no such table: a file that was only just created
+            raise _unusable(path, error) from error
 
 
 def has_log(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from llm_intercept.ca import KEY_FILE, Authority
-from llm_intercept.errors import InterceptError
+from llm_intercept.errors import Damaged, InterceptError
 from llm_intercept.home import Home
 from llm_intercept.store import reports
 from llm_intercept.store.cache import examine
@@ -60,7 +60,9 @@ def check_databases(home: Home) -> Finding:
         finally:
             connection.close()
     except InterceptError as error:
-        return Finding("databases", "failed", str(error), "restore the file from a backup, or move it away")
+        damaged = isinstance(error, Damaged)
+        fix = "restore the file from a backup, or move it away" if damaged else ""
+        return Finding("databases", "failed", str(error), fix)
     return Finding("databases", "ok", "no calls recorded yet" if empty else "readable, and there are calls")
 
 

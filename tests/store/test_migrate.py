@@ -104,3 +104,22 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     outputs = {process.communicate(timeout=60)[0] for process in running}
     assert [process.returncode for process in running] == [0, 0, 0, 0]
     assert len(outputs) == 1
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
+    """The limit of a file's size stands in for the disk."""
+    script = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from llm_intercept.errors import Damaged, StoreError\n"
+        "from llm_intercept.store.migrate import migrate; from llm_intercept.store.schema import USAGE\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))\n"
+        "try: migrate(Path(sys.argv[2]), USAGE)\n"
+        "except StoreError as error: print(isinstance(error, Damaged), error)\n"
+    )
+    for size in (8192, 60_000):
+        path = tmp_path / f"usage-{size}.db"
+        words = [sys.executable, "-c", script, str(size), str(path)]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        assert said.startswith(f"False {path} cannot be ")
+        assert "rollback" not in said
