@@ -142,12 +142,25 @@ def test_changed_defaults_count_for_the_very_next_call(server: Upstream, proxy: 
         change(project="second", cache="on")
         assert called()["project"] == "second"
         assert (called()["project"], len(server.requests)) == ("second", 2), "stored and given again"
-        change(cache="off", provider="openai")
+        proxy.cli("listener", "set", "changing", "--cache", "off", "--provider", "openai")
         assert (called()["provider"], len(server.requests)) == ("openai", 3)
         change(auth="required")
         assert called(401)["outcome"] == "refused"
         change(auth="", project="")
         assert called()["project"] == "default"
+    with pytest.raises(AssertionError, match="its port can be changed only while it is stopped"):
+        proxy.cli("listener", "set", "changing", "--port", str(free_port()))
+
+
+def test_another_name_and_port_after_a_stop(proxy: Proxied) -> None:
+    by, port = started(proxy, "old-name"), free_port()
+    want(proxy, "old-name", "stopped")
+    words = ("listener", "set", "old-name", "--name", "new-name", "--port", str(port), "--json")
+    assert json.loads(proxy.cli(*words))["standing"] == "stopped"
+    want(proxy, "new-name", "running")
+    with post(dataclasses.replace(proxy, port=port)) as call:
+        assert proxy.row(call)["listener"] == "new-name"
+    assert get(f"{by.url}/health")[0] == 0
 
 
 def test_what_a_call_names_itself_comes_first(proxy: Proxied) -> None:
