@@ -140,8 +140,7 @@ def in_use(path: Path) -> bool:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN IMMEDIATE")
-            if connection.in_transaction:  # a full disk has ended it already
-                connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
         except sqlite3.OperationalError:
             return True
         except sqlite3.DatabaseError:  # damaged: a reason to replace it

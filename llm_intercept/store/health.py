@@ -19,8 +19,7 @@ def problem(path: Path) -> str:
             # A read-only file lets a transaction begin; setting the version to itself does not pass.
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute(f"PRAGMA user_version = {int(version)}")
-            if connection.in_transaction:  # a full disk has ended it already
-                connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         # Somebody else is writing: it can be written.
         return "" if "locked" in str(error) else f"{path.name}: {error}"
