@@ -1,10 +1,13 @@
 """Structured JSONL logs: events of the program, and one line for each exchange (rows carry no secrets)."""
 
+import contextlib
 import copy
 import logging
 import logging.handlers
 import os
 import queue
+import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -20,6 +23,7 @@ from llm_intercept.store.rows import RequestRow
 _OURS = "llm_intercept"
 EVENTS = "events.jsonl"
 REQUESTS = "requests.jsonl"
+_SILENCE_S = 60.0
 _FIELDS = (
     *(
         "request_id",
@@ -104,9 +108,24 @@ class Logs:
 class _Rotating(logging.handlers.RotatingFileHandler):
     """Files that only their owner can read, wherever they are copied to."""
 
+    _silent_until = 0.0
+
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(descriptor, "a", encoding=self.encoding)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk is said in a sentence, once in a while, not with a stack for each line."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + _SILENCE_S
+            print(f"{self.baseFilename} cannot be written: {error.strerror}", file=sys.stderr)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what it could not write is lost
+            super().close()
 
 
 def _rotating(path: Path, settings: LogSettings) -> _Rotating:

@@ -3,6 +3,8 @@ import json
 import logging
 from pathlib import Path
 
+import pytest
+
 from llm_intercept.logs import EVENTS, REQUESTS, Logs
 from llm_intercept.settings import LogSettings
 from tests.store.example import row
@@ -47,3 +49,18 @@ def test_the_line_of_a_call_says_what_the_cache_did(tmp_path: Path) -> None:
     plain, hit = [json.loads(line) for line in (tmp_path / REQUESTS).read_text().splitlines()]
     assert (hit["cache"], hit["saved_tokens"], hit["saved_nanos"]) == ("hit", 120, 5)
     assert "cache" not in plain
+
+
+def test_a_file_that_cannot_be_written_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / EVENTS).symlink_to("/dev/full")
+    logs = Logs(tmp_path, LogSettings())
+    try:
+        for _ in range(3):
+            logging.getLogger("llm_intercept.store.writer").error("the disk is full")
+    finally:
+        logs.close()
+    said = capsys.readouterr().err
+    assert said.count("cannot be written: No space left on device") == 1
+    assert "Traceback" not in said

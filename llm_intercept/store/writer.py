@@ -214,6 +214,8 @@ class Writer:
         try:
             if self._journal is not None:
                 self._journal.done(*rows)
+        except OSError as error:
+            log.error("finished rows could not be journaled: %s", error.strerror)
         except Exception:
             log.exception("finished rows could not be journaled")
 
