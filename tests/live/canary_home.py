@@ -175,14 +175,15 @@ def provider_keys(keeper: Keeper) -> None:
         "key", "add", "openai", "--key-stdin", "--name", "main", stdin=new("key.openai.main", "sk-proj-")
     )
     spare = {"provider": "openai", "name": "spare", "key": new("key.openai.spare"), "weight": 1}
-    assert keeper.api("admin", "POST", "/credentials", spare, **{"idempotency-key": "k1"}).status_code == 201
+    made = keeper.api("admin", "POST", "/credentials", spare, **{"idempotency-key": "k1"})
+    assert made.status_code == 201
     assert keeper.api("admin", "POST", "/credentials", spare, **{"idempotency-key": "k1"}).status_code == 201
     keeper.api("admin", "POST", "/credentials", {**spare, "surprise": 1})
     keeper.api("admin", "POST", "/credentials", {**spare, "name": "a b"})
     form = {
         "provider": "anthropic",
         "name": "main",
-        "secret": new("key.anthropic", "sk-ant-api03-"),
+        "secret": new("key.anthropic.first", "sk-ant-api03-"),
         "weight": "x",
     }
     keeper.visit("admin", "post", "/-/llm/manage/keys/new", data=form)
@@ -202,6 +203,19 @@ def provider_keys(keeper: Keeper) -> None:
     keeper.cli("key", "add", "vertex", "--key-stdin", stdin=service_account(keeper.aviary))
     keeper.cli("key", "add", "cohere", "--key-stdin", stdin=new("key.misplaced") + "\nand more\x07")
     keeper.api("admin", "POST", "/credentials/test", {"provider": "openai", "key": new("key.unsaved", "sk-")})
+    _replaced(keeper, f"/credentials/{made.json()['id']}")
+
+
+def _replaced(keeper: Keeper, spare: str) -> None:
+    """Another key in the place of one, by every door."""
+    new = keeper.aviary.new
+    keeper.cli("key", "set", "mistral", "--key-stdin", stdin=new("key.mistral.second"))
+    changed = {"key": new("key.openai.spare.second"), "weight": 1}
+    assert keeper.api("admin", "PATCH", spare, changed).status_code == 200
+    keeper.api("admin", "PATCH", spare, {**changed, "pool": "1"})
+    form = {"secret": new("key.anthropic", "sk-ant-api03-"), "weight": "x"}
+    keeper.visit("admin", "post", "/-/llm/manage/keys/anthropic/main/edit", data=form)
+    keeper.visit("admin", "post", "/-/llm/manage/keys/anthropic/main/edit", data={**form, "weight": "1"})
 
 
 def service_account(aviary: Aviary) -> str:
