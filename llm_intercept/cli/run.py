@@ -166,8 +166,9 @@ def settled(session: Session, started: int, who: Identity) -> reports.Summary:
 
 def bill(found: reports.Summary) -> str:
     """One line: calls, tokens, cost, errors."""
+    hits = f" ({count(found.cache_hits)} out of the cache)" if found.cache_hits else ""
     parts = [
-        _plural(found.requests, "call"),
+        _plural(found.requests, "call") + hits,
         f"{count(found.input_tokens)} tokens in, {count(found.output_tokens)} out",
         dollars(found.cost_nanos) + (f" ({found.unpriced} unpriced)" if found.unpriced else ""),
     ]

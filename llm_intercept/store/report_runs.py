@@ -12,7 +12,7 @@ from llm_intercept.policy.tokens import brought_by
 from llm_intercept.store.report_terms import MEASURES
 from llm_intercept.store.reports import Summary
 
-_COUNTED = ("requests", "errors", "unpriced", "input_tokens", "output_tokens", "cost_nanos")
+_COUNTED = ("requests", "errors", "unpriced", "input_tokens", "output_tokens", "cost_nanos", "cache_hits")
 _SUMS = ", ".join(f"coalesce(sum({MEASURES[name]}), 0)" for name in _COUNTED)
 
 

@@ -167,6 +167,10 @@ def test_an_unknown_project(cli, proxy: FakeProxy) -> None:
             Summary(requests=1, errors=1, unpriced=1),
             "1 call · 0 tokens in, 0 out · $0.00 (1 unpriced) · 1 error",
         ),
+        (
+            Summary(requests=3, cache_hits=2, input_tokens=4),
+            "3 calls (2 out of the cache) · 4 tokens in, 0 out · $0.00",
+        ),
     ],
 )
 def test_bill(summary: Summary, line: str) -> None:

@@ -211,6 +211,9 @@ def test_every_call_has_its_page(owner: Visitor, conn: sqlite3.Connection) -> No
         assert str(row["request_id"]) in text
         assert "Where the time went" in text
     assert owner.get("/-/llm/requests/0197-0").status_code == 404
+    for nowhere in ("/-/llm/nowhere", "/-/llm/requests/nowhere"):
+        answer = owner.get(nowhere)
+        assert (answer.status_code, "There is no such page." in answer.text) == (404, True)
 
 
 def test_the_page_of_a_call_tells_everything(visit: Any, empty: Home) -> None:
