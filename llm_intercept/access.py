@@ -137,10 +137,12 @@ class Access:
     def _identify(self, exchange: Exchange, headers: Mapping[str, str], door: Door | None) -> Refusal | None:
         query = exchange.path.partition("?")[2]
         found = self._own_tokens(exchange, presented(headers, query))
+        proxy = self._proxy(headers.get("proxy-authorization", ""), True, door)
         if isinstance(found, Refusal):
+            if isinstance(proxy, Principal):  # on the bill of that token's run
+                exchange.changes.append(brought_by(proxy.project, proxy.token))
             return found
         exchange.presented, exchange.foreign = found.ours, found.foreign
-        proxy = self._proxy(headers.get("proxy-authorization", ""), True, door)
         if isinstance(proxy, Refusal):
             return proxy
         if found.principal is not None:

@@ -127,8 +127,10 @@ def load(path: Path) -> Scenario:
     """The scenario in a file; ConfigError says where it is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the scenario {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"the scenario {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"the scenario {path} cannot be read: it is not UTF-8") from None
     return parse(text, str(path))
 
 

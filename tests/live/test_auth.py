@@ -134,6 +134,17 @@ def test_nobody_gets_the_stored_key_without_a_token(stack: Stack):
     assert "real-openai-key" not in json.dumps(stack.received()[-1])
 
 
+def test_a_refused_call_is_on_the_bill_of_the_tunnels_token(stack: Stack, token: str):
+    made = json.loads(stack.cli("token", "create", "--project", "demo", "--name", "spent", "--json"))
+    refused = made["token"]
+    stack.cli("token", "revoke", "spent", "--project", "demo")
+    since = stack.last_id()
+    headers = {"proxy-authorization": basic(f"{token}:"), "authorization": f"Bearer {refused}"}
+    assert post(stack, "/v1/chat/completions", CHAT, headers)[0] == 401
+    (row,) = stack.rows(1, since)
+    assert json.loads(row["changes"]) == ["proxy: demo/laptop"]
+
+
 def test_a_revoked_token_fails_on_the_very_next_call(stack: Stack):
     created = json.loads(stack.cli("token", "create", "--project", "demo", "--name", "short", "--json"))
     bearer = {"authorization": f"Bearer {created['token']}"}
