@@ -80,10 +80,10 @@ class Desk:
     def sees(self, actor: Actor, area: Area, *, own: bool = False) -> bool:
         return may_see(actor.role, area, own=own)
 
-    def see(self, actor: Actor, area: Area) -> None:
-        """Forbidden for whoever sees nothing of an area; looking leaves no row."""
+    def see(self, actor: Actor, area: Area, what: str = "") -> None:
+        """Forbidden for whoever sees nothing of an area (or of `what` is in it); looking leaves no row."""
         if not may_see(actor.role, area, own=False):
-            raise Forbidden(f"{actor.name} ({actor.role}) may not see the {area}; only admins do")
+            raise Forbidden(f"{actor.name} ({actor.role}) may not see the {what or area}; only admins do")
 
 
 def refuse_keys(before: object, after: object) -> None:

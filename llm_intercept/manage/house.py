@@ -44,7 +44,7 @@ class House:
 
     def may_look(self, actor: Actor) -> None:
         """Forbidden for whoever must not even see which backups there are."""
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "backups, databases, logs and settings")
 
     def may_verify(self, actor: Actor, name: str) -> None:
         self._desk.check(actor, "backup.verify", "audit", Thing("backup", name))

@@ -22,12 +22,12 @@ class Secrets:
 
     def states(self, actor: Actor) -> list[KeyState]:
         """The key that encrypts first. Opens everything that is stored, to count it."""
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "encryption keys")
         return self._rotator.states()
 
     def lost(self, actor: Actor) -> int:
         """How many stored values no key opens."""
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "encryption keys")
         return self._rotator.lost()
 
     def rotate(self, actor: Actor, now: float, *, new_key: bool = True, drop_old: bool = False) -> Rotation:

@@ -21,23 +21,23 @@ class Trail:
         self, actor: Actor, query: AuditQuery, *, limit: int = 50, cursor: int | None = None
     ) -> AuditPage:
         """Newest first; `cursor` is that of the page before."""
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "audit log")
         return audit_search.search(self._desk.control.database, query, limit=limit, cursor=cursor)
 
     def get(self, actor: Actor, id_: int) -> AuditRow:
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "audit log")
         return self._desk.audit.get(id_)
 
     def actions(self, actor: Actor) -> list[str]:
         """Every action there is a row of."""
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "audit log")
         return audit_search.actions(self._desk.control.database)
 
     def verify(self, actor: Actor) -> Verdict:
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "audit log")
         return self._desk.audit.verify()
 
     def export(self, actor: Actor, query: AuditQuery, kind: Format) -> Iterator[str]:
         """Oldest first, in pieces of text."""
-        self._desk.see(actor, "audit")
+        self._desk.see(actor, "audit", "audit log")
         return audit_search.export(self._desk.control.database, query, kind)

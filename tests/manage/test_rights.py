@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from llm_intercept.errors import Forbidden, InterceptError, NotFound
 from llm_intercept.manage import Actor, Management
+from llm_intercept.manage.house import House
 from llm_intercept.manage.rights import Area, may_change, may_see
 from llm_intercept.policy.allow import Policy
 from llm_intercept.policy.failures import Failures
@@ -259,3 +260,10 @@ def test_the_table(area: Area) -> None:
         assert not may_change(role, area, own=False)
         assert may_see(role, area, own=True) == (area in SEEN)
         assert may_change(role, area, own=True) == (role == "member" and area in ("tokens", "cache"))
+
+
+def test_what_is_not_shown_is_named(manage: Management, world: People) -> None:
+    with pytest.raises(
+        Forbidden, match=r"may not see the backups, databases, logs and settings; only admins"
+    ):
+        House(manage.desk, manage.settings).may_look(world.member)
