@@ -182,7 +182,14 @@ def _changed(document: Document, given: Document) -> Document:
     for part in given.get("off", ()):
         document[part]["enabled"] = False
     _apply_manners(document, given)
+    for part in _switched_on(given).intersection(given.get("off", ())):
+        raise click.UsageError(f"either --off {part}, or what it is to do; `failure reset` begins anew")
     return document
+
+
+def _switched_on(given: Document) -> set[str]:
+    special = {"hang": "timeout", "delay": "response_delay"}
+    return {_FIELDS[name][0] if name in _FIELDS else special.get(name, "") for name in given}
 
 
 def _apply_special(document: Document, given: Document) -> None:

@@ -137,3 +137,9 @@ def test_for_people(cli, cli_json) -> None:
         in cli("failure", "reset", "--project", "default").stdout
     )
     assert "There were no settings for" in cli("failure", "reset", "--project", "default").stdout
+
+
+def test_off_and_on_at_once_is_no_change(cli) -> None:
+    assert "either --off stream, or" in cli(*SET, "--off", "stream", "--garble-at-event", "2", code=2).stderr
+    assert "either --off timeout, or" in cli(*SET, "--off", "timeout", "--hang", code=2).stderr
+    cli(*SET, "--off", "stream", "--hang")
