@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import anthropic
@@ -10,9 +11,11 @@ import openai
 import pytest
 
 from llm_intercept.policy.limits import Limit
+from llm_intercept.store.cache import Which, opened
 from tests.live import wire
 from tests.live.loopback import Answer, Request, Upstream, upstream
 from tests.live.proxied import Call, Proxied, proxied
+from tests.live.stack import wait_for
 
 CONFIG = """
 [cache]
@@ -120,14 +123,12 @@ def test_a_stream_and_a_whole_answer_are_one(server: Upstream, proxy: Proxied) -
     assert parts[-1].usage is not None
     assert whole.usage is not None
     assert parts[-1].usage.total_tokens == whole.usage.total_tokens
-    with client.chat.completions.stream(
-        model="gpt-4o-mini", messages=[{"role": "user", "content": "other"}]
-    ) as s:
-        seen = s.get_final_completion().choices[0].message.content
+    with chat(proxy, "other", stream=True) as call:  # to its very end, for which SDKs do not wait
+        call.read()
     again = client.chat.completions.create(
         model="gpt-4o-mini", messages=[{"role": "user", "content": "other"}]
     )
-    assert again.choices[0].message.content == seen
+    assert again.choices[0].message.content == "".join(wire.WORDS)
     assert len(server.requests) == 2
 
 
@@ -232,6 +233,17 @@ def test_projects_do_not_share(server: Upstream, proxy: Proxied) -> None:
     assert len(server.requests) == 4
 
 
+def test_servers_that_need_no_key_are_everybodys(proxy: Proxied) -> None:
+    """The simulator, say: reached by its model's name, at an endpoint that looks like OpenAI's."""
+    body = json.dumps({"model": "sim/echo", "messages": [{"role": "user", "content": "nobody"}]})
+    with closing(proxy.connection()) as connection:
+        for said in ("MISS", "HIT"):
+            connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, answer.headers["x-cache"]) == (200, said)
+
+
 def test_revoked_tokens_get_nothing(server: Upstream, proxy: Proxied) -> None:
     with proxy.control() as control:
         made = control.tokens.create("demo", "leaver")
@@ -245,8 +257,10 @@ def test_revoked_tokens_get_nothing(server: Upstream, proxy: Proxied) -> None:
 
 def test_restarted(server: Upstream, proxy: Proxied) -> None:
     """What was stored a moment ago is there for the next process."""
-    assert told(proxy, "before") == "MISS"
-    proxy.settled()
+    with chat(proxy, "before") as first:
+        first.read()
+    with opened(proxy.home / "cache.db") as store:
+        wait_for(lambda: first.id in {e.request_id for e in store.entries(Which(), 9)}, "it is on the disk")
     proxy.processes["proxy"].stop(signal.SIGKILL)
     proxy.start_proxy()
     assert told(proxy, "before") == "HIT"
